@@ -1,0 +1,1 @@
+"""Everything that knows PostgreSQL: the only package that imports SQLAlchemy or psycopg."""

@@ -1,0 +1,241 @@
+"""`Database`: the two doors, `run` and `run_async`, through which every query goes.
+
+One synchronous engine serves both: the async door runs the query in a small pool of threads. That is faster than an
+`AsyncEngine`, has no loop of its own to belong to, and leaves one set of timeouts. All settings work behind PgBouncer
+in transaction mode: no prepared statements, no SET, no startup options, no session locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
+
+from jobnb.db import schema
+from jobnb.db.deadline import Watchdog, connect_within
+from jobnb.db.embedded import EmbeddedServer, embedded_server
+from jobnb.db.statement import deadline_of, needs_transaction
+from jobnb.db.translate import translated
+from jobnb.db.urls import DatabaseURL, normalize
+from jobnb.errors import DatabaseUnavailable
+from jobnb.threads import DaemonPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+    from jobnb.settings import Settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CONNECT_SECONDS = 4.5
+"""How long one attempt to reach a server may take in all, looking its name up included."""
+
+_CONNECT_OPTIONS: dict[str, Any] = {
+    "prepare_threshold": None,
+    "connect_timeout": 4,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "jobnb",
+}
+
+
+class Database:
+    """One PostgreSQL database: the embedded server's, or the one a URL names. Opens nothing until it is used.
+
+    Safe to use from any thread. The first use connects, and makes or upgrades the tables.
+
+    Args:
+        settings: which server, and where the embedded one lives.
+
+    Raises:
+        ConfigurationError: the URL can't be right.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.url: DatabaseURL | None = None if settings.database_url is None else normalize(settings.database_url)
+        self.embedded: EmbeddedServer | None = embedded_server(settings.home) if self.url is None else None
+        self._watchdog = Watchdog()
+        # readers find out whether an idle connection still works; the writer retries anyway
+        self._readers = self._engine(pool_size=3, max_overflow=5, pool_recycle=240, pool_timeout=10)
+        event.listen(self._readers, "checkout", self._ping)
+        self._writer = self._engine(pool_size=1, max_overflow=1)
+        self._threads = DaemonPool(4, "jobnb-db")
+        self._schema_checked = False
+        self._opening = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Database({self.where})"
+
+    @property
+    def where(self) -> str:
+        """The server in words, without its password."""
+        return self.url.display if self.url else f"the embedded server in {self.embedded and self.embedded.home}"
+
+    def redact(self, text: str) -> str:
+        """`text` with this database's password taken out."""
+        return self.url.redact(text) if self.url else text
+
+    def run(self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a query function on a connection and return its result.
+
+        Raises:
+            DatabaseUnavailable: the server can't be reached, or did not answer before the query's deadline.
+            DatabaseError: the server refused; its children say more.
+        """
+        self.open()
+        return self._run(self._readers, query, *args, **kwargs)
+
+    async def run_async(
+        self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run a query function in a thread, from any event loop; a cancelled `await` may still have written."""
+        return await self.in_thread(functools.partial(self.run, query, *args, **kwargs))
+
+    async def in_thread(self, call: Callable[[], R]) -> R:
+        """Await a blocking call about this database in one of its threads."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[R] = loop.create_future()
+
+        def work() -> None:
+            try:
+                deliver = functools.partial(_set_result, answer, call())
+            except BaseException as error:  # handed to the awaiting task, which raises it
+                deliver = functools.partial(_set_exception, answer, error)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(deliver)
+
+        self._threads.add(work)
+        return await answer
+
+    def write(self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Like `run`, on the connection that the recorder's writer keeps for itself."""
+        self.open()
+        return self._run(self._writer, query, *args, **kwargs)
+
+    def open(self) -> None:
+        """Connect and bring the tables up to date, once; later calls return at once.
+
+        Raises:
+            DatabaseUnavailable: no connection.
+            SchemaMismatch: the tables were made by a newer jobnb.
+        """
+        if self._schema_checked:
+            return
+        with self._opening:
+            if not self._schema_checked:
+                if not schema.check(self._run(self._readers, schema.version)):
+                    self._run(self._readers, schema.init_database)
+                self._schema_checked = True
+
+    def ping(self) -> bool:
+        """True if the server answers a trivial query now."""
+        try:
+            self._run(self._readers, _select_one)
+        except DatabaseUnavailable:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the idle connections and leave the embedded server, which stops if nobody else uses it."""
+        self._readers.dispose()
+        self._writer.dispose()
+        if self.embedded is not None:
+            self.embedded.release()
+
+    def forget(self) -> None:
+        """After a fork, in the child: drop the parent's connections without closing them."""
+        self._readers.dispose(close=False)
+        self._writer.dispose(close=False)
+
+    def _run(
+        self, engine: Engine, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        if needs_transaction(query):
+            engine = engine.execution_options(isolation_level="READ COMMITTED")
+        with translated(self.where, self.redact), engine.connect() as conn:
+            with self._watchdog.limit(conn.connection.driver_connection, deadline_of(query)):
+                result = query(conn, *args, **kwargs)
+                conn.commit()
+            return result
+
+    def _engine(self, **options: Any) -> Engine:
+        engine = create_engine(
+            "postgresql+psycopg://",
+            creator=self._connect,
+            isolation_level="AUTOCOMMIT",
+            hide_parameters=True,
+            use_native_hstore=False,
+            **options,
+        )
+        event.listen(engine, "connect", _read_odd_times)
+        return engine
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        with translated(self.where, self.redact):
+            if self.embedded is not None:
+                self.embedded.ensure_running()
+                options = {**self.embedded.conninfo(), **_CONNECT_OPTIONS}
+            else:
+                assert self.url is not None
+                options = {**_CONNECT_OPTIONS, **self.url.conninfo()}
+            return connect_within(CONNECT_SECONDS, functools.partial(psycopg.connect, **options))
+
+    def _ping(
+        self, connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection
+    ) -> None:
+        del record, proxy
+        try:
+            with self._watchdog.limit(connection, 5.0):  # type: ignore[arg-type] # it is psycopg's
+                connection.cursor().execute("SELECT 1")
+                connection.rollback()
+        except psycopg.Error as error:
+            raise DisconnectionError from error
+
+
+def _select_one(conn: Connection) -> None:
+    conn.exec_driver_sql("SELECT 1")
+
+
+def _set_result(answer: asyncio.Future[R], result: R) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _set_exception(answer: asyncio.Future[R], error: BaseException) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+
+
+def _read_odd_times(connection: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
+    del record
+    connection.adapters.register_loader("timestamp", _tolerant(TimestampLoader))
+    connection.adapters.register_loader("timestamptz", _tolerant(TimestamptzLoader))
+
+
+def _tolerant(loader: type[Loader]) -> type[Loader]:
+    """A loader that reads a time Python can't express (`infinity`, the year 10000, BC) as None.
+
+    One such row, written by another tool, would make a whole listing unreadable.
+    """
+
+    class Tolerant(loader):  # type: ignore[misc, valid-type] # a class made from a parameter
+        def load(self, data: Any) -> Any:
+            try:
+                return super().load(data)
+            except psycopg.DataError:
+                return None
+
+    return Tolerant

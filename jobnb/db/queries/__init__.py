@@ -1,0 +1,60 @@
+"""Every statement jobnb sends, one plain function each: `read`, `change`, `record`, `logs`, `kernels`.
+
+A query takes a connection first, never opens or commits anything, and returns models, never rows. They can be called
+with a SQLAlchemy connection of one's own, inside a transaction of one's own.
+"""
+
+from jobnb.db.queries.change import (
+    cancel_job,
+    complete_job,
+    create_job,
+    delete_jobs,
+    fail_job,
+    purge,
+    start_job,
+    update_job_status,
+)
+from jobnb.db.queries.kernels import beat, cancel_requests, close_lost, leave, list_kernels, register
+from jobnb.db.queries.logs import get_logs
+from jobnb.db.queries.read import (
+    count_by_state,
+    count_jobs,
+    find_job_ids,
+    find_jobs,
+    get_all_jobs,
+    get_job,
+    get_jobs,
+    get_jobs_by_status,
+    missing_references,
+)
+from jobnb.db.queries.record import insert_logs, record_new, record_progress
+
+__all__ = [
+    "beat",
+    "cancel_job",
+    "cancel_requests",
+    "close_lost",
+    "complete_job",
+    "count_by_state",
+    "count_jobs",
+    "create_job",
+    "delete_jobs",
+    "fail_job",
+    "find_job_ids",
+    "find_jobs",
+    "get_all_jobs",
+    "get_job",
+    "get_jobs",
+    "get_jobs_by_status",
+    "get_logs",
+    "insert_logs",
+    "leave",
+    "list_kernels",
+    "missing_references",
+    "purge",
+    "record_new",
+    "record_progress",
+    "register",
+    "start_job",
+    "update_job_status",
+]

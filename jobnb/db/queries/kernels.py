@@ -1,0 +1,79 @@
+"""Queries about the processes that run jobs: who they are, which still live, what they are asked to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from jobnb.db.tables import jobs, kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+_ACTIVE = ("scheduled", "in_progress")
+
+
+def register(conn: Connection, kernel: dict[str, Any]) -> None:
+    """Add this process to `jobnb_kernels`; once is enough, a second time changes nothing."""
+    conn.execute(upsert(kernels).values(**kernel).on_conflict_do_nothing())
+
+
+def beat(conn: Connection, kernel_id: UUID) -> None:
+    """Give a sign of life, in the server's time."""
+    conn.execute(update(kernels).where(kernels.c.kernel_id == kernel_id).values(heartbeat=func.now()))
+
+
+def leave(conn: Connection, kernel_id: UUID) -> None:
+    """Say goodbye: this process runs no more jobs."""
+    conn.execute(update(kernels).where(kernels.c.kernel_id == kernel_id).values(stopped_at=func.now()))
+
+
+def cancel_requests(conn: Connection, kernel_id: UUID) -> list[UUID]:
+    """The unfinished jobs of a process that somebody asked to stop."""
+    query = select(jobs.c.job_id).where(
+        jobs.c.kernel_id == kernel_id, jobs.c.status.in_(_ACTIVE), jobs.c.cancel_requested_at.is_not(None)
+    )
+    return [row[0] for row in conn.execute(query)]
+
+
+def list_kernels(conn: Connection, limit: int = 100) -> list[dict[str, Any]]:
+    """The processes that run or ran jobs, newest first, each with how many of its jobs are unfinished."""
+    unfinished = (
+        select(func.count())
+        .where(jobs.c.kernel_id == kernels.c.kernel_id, jobs.c.status.in_(_ACTIVE))
+        .scalar_subquery()
+        .label("unfinished")
+    )
+    query = select(kernels, unfinished).order_by(kernels.c.started_at.desc()).limit(limit)
+    return [dict(row) for row in conn.execute(query).mappings()]
+
+
+# the message names the last sign of life, because that is when the job may have stopped
+_CLOSE_LOST = text("""
+    UPDATE jobs AS j SET status = 'failed', error_kind = 'lost', finished_at = timezone('utc', now()),
+           error_message = format('lost: process %s on %s went away before the job ended (last sign of life %s UTC)',
+                                  k.pid, k.host, to_char(timezone('utc', k.heartbeat), 'YYYY-MM-DD HH24:MI:SS'))
+    FROM jobnb_kernels k
+    WHERE j.kernel_id = k.kernel_id AND k.kernel_id IN :kernel_ids AND j.status IN ('scheduled', 'in_progress')
+    RETURNING j.job_id
+""").bindparams(bindparam("kernel_ids", expanding=True))
+
+
+def close_lost(conn: Connection, kernel_ids: Sequence[UUID]) -> list[UUID]:
+    """Mark the unfinished jobs of processes that are known to be dead as lost; returns their ids.
+
+    Lost is a suspicion in the row: should the process turn up after all, the real end of the same attempt counts.
+    """
+    if not kernel_ids:
+        return []
+    lost = [row[0] for row in conn.execute(_CLOSE_LOST, {"kernel_ids": list(kernel_ids)})]
+    gone = kernels.c.kernel_id.in_(kernel_ids) & kernels.c.stopped_at.is_(None)
+    conn.execute(update(kernels).where(gone).values(stopped_at=func.now()))
+    return lost
+
+

@@ -1,0 +1,73 @@
+"""The one door through which the driver's errors become jobnb's."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import sqlalchemy.exc
+
+from jobnb.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    InvalidInput,
+    JobnbError,
+    PermissionDenied,
+    SchemaMismatch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html that pass by themselves:
+# connection, resources (disk full, too many connections), operator intervention (shutdown), system, rollback
+_PASSING_CLASSES = ("08", "53", "57", "58", "40")
+_PASSING_CODES = ("25006", "55P03", "XX000")
+_WRONG_LOGIN = ("28P01", "28000", "3D000")
+
+
+@contextmanager
+def translated(where: str, redact: Callable[[str], str]) -> Iterator[None]:
+    """Raise jobnb's error for whatever SQLAlchemy or psycopg raises in the block.
+
+    Args:
+        where: the server in words, for the message; without its password.
+        redact: takes the password out of a server's message.
+    """
+    try:
+        yield
+    except JobnbError:
+        raise
+    except sqlalchemy.exc.TimeoutError:
+        raise DatabaseUnavailable(f"all connections of this process to {where} are busy: try again") from None
+    except (sqlalchemy.exc.DBAPIError, OSError) as error:
+        raise translate(error, where, redact) from None
+    except Exception as error:
+        if type(error).__module__.startswith("psycopg"):
+            raise translate(error, where, redact) from None
+        raise
+
+
+def translate(error: Exception, where: str, redact: Callable[[str], str]) -> JobnbError:
+    """jobnb's error for one of the driver's."""
+    original = getattr(error, "orig", None) or error
+    sqlstate: str | None = getattr(original, "sqlstate", None)
+    text = redact(" ".join(str(original).split()))
+    if _is_connection_loss(error, sqlstate):
+        return DatabaseUnavailable(f"no answer from {where}: {text}", sqlstate)
+    if sqlstate == "23503":
+        return InvalidInput(f"a document_id, property_id or job_id names a row that does not exist: {text}")
+    if sqlstate == "42501":
+        return PermissionDenied(f"this role may not do that in {where}: {text}; ask the owner for GRANT", sqlstate)
+    if sqlstate in ("42P01", "42703"):
+        return SchemaMismatch(f"{where} lacks jobnb's tables or columns: {text}; run `jobnb init-db`", sqlstate)
+    return DatabaseError(f"{where} refused: {text}", sqlstate)
+
+
+def _is_connection_loss(error: Exception, sqlstate: str | None) -> bool:
+    if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
+        return True
+    if sqlstate is None:
+        # libpq reports failed connections and broken sockets without a code, as these two classes
+        return type(getattr(error, "orig", None) or error).__name__ in ("OperationalError", "InterfaceError")
+    return sqlstate[:2] in _PASSING_CLASSES or sqlstate in _PASSING_CODES or sqlstate in _WRONG_LOGIN

@@ -1,0 +1,44 @@
+"""Ids of jobs: UUIDs of version 7 (RFC 9562), so that ids made later sort later."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from uuid import UUID
+
+_lock = threading.Lock()
+_last = 0
+# not secrets, only unlikely to meet: seeded by the operating system, and anew in a forked child
+_random_bits = random.Random().getrandbits
+
+
+def new_id_text() -> str:
+    """A new id as 36 characters; ids of one process sort in the order in which they were made.
+
+    The 12 bits behind the milliseconds hold their fraction, as section 6.2 (method 3) of the RFC allows, and a process
+    never uses the same moment twice.
+    """
+    global _last  # noqa: PLW0603 - the one counter of the process
+    now = time.time_ns() * 4096 // 1_000_000
+    with _lock:
+        _last = now = now if now > _last else _last + 1
+    # 48 bits of milliseconds, version 7, 12 bits of their fraction; then the variant and 62 random bits
+    moment = "%016x" % ((now & ~0xFFF) << 4 | 0x7000 | now & 0xFFF)  # noqa: UP031 - twice as fast as an f-string
+    chance = "%016x" % (_random_bits(62) | 1 << 63)  # noqa: UP031
+    return f"{moment[:8]}-{moment[8:12]}-{moment[12:]}-{chance[:4]}-{chance[4:]}"
+
+
+def new_job_id() -> UUID:
+    """A new id as a `UUID`."""
+    return UUID(new_id_text())
+
+
+def _seed_again() -> None:
+    global _random_bits  # noqa: PLW0603 - a child must not repeat its parent's digits
+    _random_bits = random.Random().getrandbits
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_seed_again)

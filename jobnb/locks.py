@@ -1,0 +1,85 @@
+"""Locks on files that die with their owner, however it dies.
+
+POSIX record locks (`fcntl.lockf`), not `flock`: a child made by `fork` does not inherit them, so a kernel's lock
+is free the moment the kernel is gone, even when its children live on. Two consequences shape this module: closing
+*any* descriptor of a file drops the process's locks on it, so a lock file is opened once and kept; and a process
+never blocks itself, so the callers add a thread lock where threads compete.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform == "win32":  # pragma: no cover - exercised on Windows only
+    import msvcrt
+
+    def _try_lock(descriptor: int, *, shared: bool) -> bool:  # noqa: ARG001 - Windows has no shared record lock
+        try:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int, *, shared: bool) -> bool:
+        try:
+            fcntl.lockf(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN)
+
+
+class FileLock:
+    """One lock file, opened at once and kept open until `close`.
+
+    Args:
+        path: created if absent, with mode 0600; a symbolic link is refused (`OSError`).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._descriptor = os.open(path, flags, 0o600)
+
+    def try_exclusive(self) -> bool:
+        """Take the lock for this process alone; False if another process holds any lock on it."""
+        return _try_lock(self._descriptor, shared=False)
+
+    def try_shared(self) -> bool:
+        """Take, or step down to, a lock that others may share; False if another process holds it exclusively."""
+        return _try_lock(self._descriptor, shared=True)
+
+    def exclusive(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the exclusive lock; True if it was taken."""
+        deadline = time.monotonic() + timeout
+        while not self.try_exclusive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def unlock(self) -> None:
+        """Give the lock back; the file stays open."""
+        _unlock(self._descriptor)
+
+    def close(self) -> None:
+        """Give the lock back and close the file. Safe to call twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

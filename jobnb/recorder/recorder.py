@@ -1,0 +1,233 @@
+"""`Recorder`: takes events from any thread, keeps them safe, and has them written in the order they came in."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from jobnb.errors import DatabaseUnavailable, ServiceClosed
+from jobnb.recorder.batch import merge
+from jobnb.recorder.events import Event, EventKind
+from jobnb.recorder.spool import Spool
+from jobnb.recorder.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from jobnb.db.database import Database
+
+_log = logging.getLogger("jobnb")
+
+LINGER = 0.0001
+"""Seconds the writer waits for more after the first event: a job that ends at once costs one row, not two."""
+BATCH_EVENTS = 5000
+BATCH_CHARACTERS = 8_000_000
+
+
+class Recorder:
+    """The way of every automatic record into the database. Its thread starts with the first event.
+
+    Args:
+        database: where to.
+        folder: for the spool and the dead-letter file.
+        kernel_id: whose events these are.
+        sweep: called before each flush; returns what is new about running jobs (starts, progress, log lines).
+        on_problem: called with a job's id and words, when its record could not be stored whole.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        kernel_id: str,
+        sweep: Callable[[], list[Event]] = list,
+        on_problem: Callable[[str, str], None] = lambda job_id, problem: None,  # noqa: ARG005
+    ) -> None:
+        self._database, self._sweep = database, sweep
+        self._spool = Spool(folder, kernel_id)
+        self.dead_letters = folder / f"{kernel_id}.dead"
+        self._writer = Writer(database, self.dead_letters, self._keep_safe, on_problem)
+        self._queue: SimpleQueue[Event | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._sequence = 0
+        self._written = 0
+        self._progress = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._spool_failed = self._keep_spool = False
+        self._closed = False
+        self._forked = False
+
+    @property
+    def waiting(self) -> int:
+        """How many events are not in the database yet."""
+        return self._sequence - self._written
+
+    @property
+    def outage(self) -> str | None:
+        """Why the last flush failed; None while everything is well."""
+        return self._writer.last_error
+
+    def put(self, event: Event) -> None:
+        """Record one event; returns when it is in the spool, microseconds later.
+
+        Raises:
+            ServiceClosed: after `close`, or in a forked child, which must not write as its parent.
+        """
+        self._check()
+        with self._lock:
+            self._sequence += 1
+            self._save((event,))
+            self._queue.put(event)
+        if self._thread is None:
+            self._start()
+
+    def put_all(self, events: Sequence[Event]) -> None:
+        """Record many events with one write to the spool.
+
+        Raises:
+            ServiceClosed: after `close`, or in a forked child.
+        """
+        self._check()
+        with self._lock:
+            self._sequence += len(events)
+            if durable := [event for event in events if event.kind is not EventKind.PROGRESS]:
+                self._save(durable)
+            for event in events:
+                self._queue.put(event)
+        if self._thread is None and events:
+            self._start()
+
+    def settle(self, timeout: float) -> None:
+        """Wait until everything recorded so far, by any thread, is in the database.
+
+        Raises:
+            DatabaseUnavailable: it is not, after `timeout` seconds.
+        """
+        if self._forked or self._closed:
+            return
+        if events := self._sweep():
+            self.put_all(events)
+        target = self._sequence
+        if self._written >= target or threading.current_thread() is self._thread:
+            return
+        with self._progress:
+            if not self._progress.wait_for(lambda: self._written >= target, timeout):
+                raise DatabaseUnavailable(
+                    f"{self.waiting} records of this process are not in the database yet"
+                    f" ({self.outage or 'it is slow'}); they are safe in {self._spool.path}"
+                )
+
+    def close(self, timeout: float) -> bool:
+        """Write what is waiting, for at most `timeout` seconds, and take nothing more.
+
+        Returns:
+            True if everything is in the database; False if the rest stays in the spool, for the next start.
+        """
+        if self._forked or self._closed:
+            return True
+        with contextlib.suppress(DatabaseUnavailable):
+            self.settle(timeout)
+        self._closed = True
+        self._writer.give_up()
+        self._queue.put(None)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(0.5)
+        done = self.waiting == 0
+        with self._lock:
+            if not done:
+                self._keep_safe()
+            self._spool.close(is_empty=done and not self._keep_spool)
+        return done
+
+    def forget(self) -> None:
+        """After a fork, in the child: events are the parent's business."""
+        self._forked = True
+        self._spool.forget()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
+        if self._forked:
+            raise ServiceClosed("this process was forked from one that uses jobnb: start jobs in the parent")
+
+    def _save(self, events: Sequence[Event]) -> None:
+        try:
+            self._spool.append(events, self._sequence)
+        except OSError as error:
+            # jobs matter more than their insurance: go on in memory, and say so once
+            if not self._spool_failed:
+                _log.warning("jobnb: can't write the spool %s (%s): jobs go on, but what is not in the database yet "
+                             "would be lost with this process", self._spool.path, error)  # fmt: skip
+            self._spool_failed = True
+
+    def _keep_safe(self) -> None:
+        try:
+            self._spool.sync()
+        except OSError as error:
+            _log.warning("jobnb: can't sync the spool %s: %s", self._spool.path, error)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="jobnb-recorder", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while (events := self._collect()) is not None:
+            if events and not self._flush(events):
+                return
+
+    def _collect(self) -> list[Event] | None:
+        """Everything that waits; blocks for the first event. None means the end."""
+        first = self._queue.get()
+        if first is None:
+            return None
+        time.sleep(LINGER)
+        if swept := self._sweep():
+            self.put_all(swept)
+        events, size = [first], len(first.members)
+        while len(events) < BATCH_EVENTS and size < BATCH_CHARACTERS:
+            try:
+                event = self._queue.get_nowait()
+            except Empty:
+                break
+            if event is None:
+                self._queue.put(None)
+                break
+            events.append(event)
+            size += len(event[3])
+        return events
+
+    def _flush(self, events: list[Event]) -> bool:
+        try:
+            sent = self._writer.send(merge(events))
+        except Exception:
+            # a fault of ours must not end the one thread that writes: the events stay in the spool
+            _log.exception("jobnb: %s events could not be written; they stay in %s", len(events), self._spool.path)
+            sent = self._keep_spool = True
+        if sent:
+            with self._progress:
+                self._written += len(events)
+                self._progress.notify_all()
+            self._trim_spool()
+        return sent
+
+    def _trim_spool(self) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            if not self._keep_spool:
+                self._spool.acknowledge(self._written, is_last=self._written == self._sequence)
+
+
+def spool_folder(home: Path, database: Database) -> Path:
+    """Where the events for a database wait: apart from those for other databases."""
+    import hashlib
+
+    key = "embedded" if database.url is None else hashlib.sha256(database.url.display.encode()).hexdigest()[:16]
+    return home / "spool" / key
+
+

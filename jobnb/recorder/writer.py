@@ -1,0 +1,154 @@
+"""The writer: sends batches of records until the database has them, whatever happens to it.
+
+An outage is waited for, for ever. A server that answers but keeps refusing a batch has been handed something it can't
+take: then the batch is halved until the offending record is alone, that record is sent again without its bulky and
+optional parts, and if even that is refused it goes to the dead-letter file. Nothing is ever dropped in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from jobnb.db import queries
+from jobnb.errors import DatabaseError, DatabaseUnavailable, JobnbError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jobnb.db.database import Database
+    from jobnb.recorder.batch import Batch, Record
+
+_log = logging.getLogger("jobnb")
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+SUSPICIOUS_TRIES = 4
+"""After this many failures of one batch the server is asked whether it works at all."""
+NOTICE_AFTER = 1.0
+"""Seconds an outage may last before the user hears of it; a restart of the server is shorter."""
+
+_OPTIONAL = ("result", "result_order", "traceback", "source", "progress_message", "initial_data")
+_REFERENCES = ("document_id", "property_id", "group_id", "retry_of")
+
+
+class Writer:
+    """Sends batches over one connection.
+
+    Args:
+        database: where to.
+        dead_letters: the file for records that the database refuses in every form.
+        keep_safe: called at the first failure of a batch; brings the spool to the disk.
+        on_problem: called with a job's id and words, when its record could not be stored whole.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        dead_letters: Path,
+        keep_safe: Callable[[], None],
+        on_problem: Callable[[str, str], None],
+    ) -> None:
+        self._database, self._dead_letters = database, dead_letters
+        self._keep_safe, self._on_problem = keep_safe, on_problem
+        self._stop = threading.Event()
+        self.down_since: float | None = None
+        self.last_error: str | None = None
+        self._told = False
+
+    def send(self, batch: Batch) -> bool:
+        """Send a batch; True when the database has it, False if `give_up` came first."""
+        return (
+            self._insist(queries.record_new, batch.new)
+            and self._insist(queries.record_progress, batch.changed)
+            and self._insist(queries.insert_logs, batch.logs)
+        )
+
+    def give_up(self) -> None:
+        """Stop waiting for a server that is away; what is not sent stays in the spool."""
+        self._stop.set()
+
+    def _insist(self, statement: Callable[..., None], records: list[Record]) -> bool:
+        pause, tries = FIRST_PAUSE, 0
+        while records:
+            tries += 1
+            try:
+                self._database.write(statement, "[" + ",".join([record[1] for record in records]) + "]")
+            except JobnbError as error:
+                self._failed(error)
+                if self._is_outage(error, tries):
+                    if self._stop.wait(pause * (0.5 + random.random())):
+                        return False
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    continue
+                return self._separate(statement, records, error)
+            self._succeeded()
+            return True
+        return True
+
+    def _is_outage(self, error: JobnbError, tries: int) -> bool:
+        # some poison looks like an outage: a value of 1 GB kills its own connection
+        return isinstance(error, DatabaseUnavailable) and not (tries >= SUSPICIOUS_TRIES and self._database.ping())
+
+    def _separate(self, statement: Callable[..., None], records: list[Record], error: JobnbError) -> bool:
+        if len(records) > 1:
+            middle = len(records) // 2
+            return self._insist(statement, records[:middle]) and self._insist(statement, records[middle:])
+        return self._degrade(statement, records[0], error)
+
+    def _degrade(self, statement: Callable[..., None], record: Record, error: JobnbError) -> bool:
+        for smaller in _smaller_forms(record, str(error)):
+            try:
+                self._database.write(statement, f"[{smaller}]")
+            except DatabaseUnavailable:
+                return self._insist(statement, [record._replace(json=smaller)])
+            except DatabaseError:
+                continue
+            self._on_problem(record.job_id, f"stored without some of its data: {error}")
+            self._succeeded()
+            return True
+        self._bury(record, error)
+        return True
+
+    def _bury(self, record: Record, error: JobnbError) -> None:
+        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": record.json})
+        self._dead_letters.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._dead_letters, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        self._on_problem(record.job_id, f"the database refuses its record: {error}; kept in {self._dead_letters}")
+        _log.error("jobnb: the database refuses the record of job %s (%s); kept in %s", record.job_id, error,
+                   self._dead_letters)  # fmt: skip
+
+    def _failed(self, error: JobnbError) -> None:
+        self.last_error = str(error)
+        if self.down_since is None:
+            self.down_since = time.monotonic()
+            self._keep_safe()
+        if not self._told and time.monotonic() - self.down_since > NOTICE_AFTER:
+            self._told = True
+            _log.warning("jobnb: %s. Your jobs go on; what they do is kept in a file and stored when the server is "
+                         "back.", error)  # fmt: skip
+
+    def _succeeded(self) -> None:
+        if self._told:
+            _log.warning("jobnb: the database is back; everything is stored.")
+        self.down_since, self.last_error, self._told = None, None, False
+
+
+def _smaller_forms(record: Record, why: str) -> list[str]:
+    """The record without its bulk, and then without its references too; logs have no smaller form."""
+    rows = json.loads(f"[{record.json}]")
+    if "attempt" not in rows[0]:
+        return []
+    columns: dict[str, Any] = rows[0]
+    smaller = {name: value for name, value in columns.items() if name not in _OPTIONAL}
+    if columns.get("status") == "done":
+        smaller["result_error"] = f"the database refused the value: {why}"[:500]
+    bare = {name: value for name, value in smaller.items() if name not in _REFERENCES}
+    return [json.dumps(smaller), json.dumps(bare)]

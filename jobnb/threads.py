@@ -1,0 +1,69 @@
+"""A pool of daemon threads that costs little per task.
+
+`ThreadPoolExecutor` joins its threads when the interpreter leaves and runs everything still queued first (its exit
+hook can't be avoided), and spends most of a short task on a `Future` with a condition of its own. Here a task is a
+callable; whoever wants an answer brings the means.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_log = logging.getLogger("jobnb")
+
+
+class DaemonPool:
+    """Runs tasks in up to `size` threads; each of the first `size` tasks starts one.
+
+    Args:
+        size: at least 1.
+        name: what the threads are called, with a number behind it.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size, self._name = size, name
+        self._tasks: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    def add(self, task: Callable[[], object]) -> None:
+        """Queue one task. What it raises is logged; it should raise nothing."""
+        self._tasks.put(task)
+        if len(self._threads) < self._size:
+            self._grow(1)
+
+    def add_all(self, tasks: Iterable[Callable[[], object]]) -> None:
+        """Queue many tasks."""
+        count = 0
+        for task in tasks:
+            self._tasks.put(task)
+            count += 1
+        if len(self._threads) < self._size:
+            self._grow(count)
+
+    def close(self) -> None:
+        """Let the threads end when the queue is empty; does not wait for them."""
+        for _ in self._threads:
+            self._tasks.put(None)
+
+    def _grow(self, wanted: int) -> None:
+        with self._lock:
+            for number in range(len(self._threads) + 1, min(self._size, len(self._threads) + wanted) + 1):
+                thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _work(self) -> None:
+        tasks = self._tasks
+        while (task := tasks.get()) is not None:
+            try:
+                task()
+            except BaseException:
+                _log.exception("jobnb: a task of the thread pool %s raised", self._name)
+            del task

@@ -1,0 +1,71 @@
+"""The orders of keys that jsonb loses, as a list beside the value.
+
+The list has one entry for each plain object (one without the tag) of two keys or more, in pre-order: its keys, or
+None where jsonb keeps them anyway. Objects of fewer keys have no entry, so wrapping a value as `{"result": value}`
+moves nothing. The children of tagged objects are visited in jsonb's order of their keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jobnb.values.tags import TAG, Json, in_jsonb_order, jsonb_key
+
+
+def key_orders(tree: Json) -> list[list[str] | None]:
+    """List the orders of a tree whose objects are in the user's order."""
+    orders: list[list[str] | None] = []
+    _collect(tree, orders)
+    while orders and orders[-1] is None:
+        orders.pop()
+    return orders
+
+
+def restore(tree: Json, orders: Any) -> Json:
+    """Give the tree with its objects in the orders listed.
+
+    Where an entry does not fit its object (somebody edited the row), this and all further entries are ignored.
+    """
+    if not isinstance(orders, list) or not orders:
+        return tree
+    return _Restorer(orders).node(tree)
+
+
+def _collect(tree: Json, orders: list[list[str] | None]) -> None:
+    if type(tree) is list:
+        for item in tree:
+            _collect(item, orders)
+    elif type(tree) is dict:
+        if TAG not in tree and len(tree) > 1:
+            keys = list(tree)
+            orders.append(None if in_jsonb_order(keys) else keys)
+        for key in _visited(tree):
+            _collect(tree[key], orders)
+
+
+def _visited(tree: dict[str, Json]) -> Iterable[str]:
+    return sorted(tree, key=jsonb_key) if TAG in tree else tree
+
+
+class _Restorer:
+    def __init__(self, orders: list[Any]) -> None:
+        self._left = iter(orders)
+
+    def node(self, tree: Json) -> Json:
+        if type(tree) is list:
+            return [self.node(item) for item in tree]
+        if type(tree) is not dict:
+            return tree
+        keys = self._keys(tree) if TAG not in tree and len(tree) > 1 else _visited(tree)
+        return {key: self.node(tree[key]) for key in keys}
+
+    def _keys(self, tree: dict[str, Json]) -> Iterable[str]:
+        order = next(self._left, None)
+        if order is None:
+            return tree
+        if type(order) is list and len(order) == len(tree) and all(type(key) is str for key in order):
+            if set(order) == set(tree):
+                return order
+        self._left = iter(())
+        return tree
