@@ -113,10 +113,10 @@ def check_status(value: object) -> JobStatus:
     Raises:
         InvalidInput: no such status; the message lists them.
     """
-    if isinstance(value, str) and value.lower() in JobStatus:
+    if isinstance(value, str) and value.lower() in list(JobStatus):
         return JobStatus(value.lower())
     known = ", ".join(JobStatus)
-    hint = " (a cancelled, timed-out or lost job is failed; its error_kind says which)" if value in _KINDS else ""
+    hint = " (a cancelled, timed-out or lost job is failed; its error_kind says which)" if isinstance(value, str) and value in _KINDS else ""
     raise InvalidInput(f"status is {value!r:.80}: give one of {known}{hint}", argument="status")
 
 

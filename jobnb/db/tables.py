@@ -37,11 +37,11 @@ jobs = Table(
     Column("created_at", _NAIVE_UTC),
     Column("started_at", _NAIVE_UTC),
     Column("finished_at", _NAIVE_UTC),
-    Column("result", JSONB),
+    Column("result", JSONB(none_as_null=True)),
     Column("error_message", Text),
     Column("property_id", Uuid),
     Column("name", Text),
-    Column("initial_data", JSONB),
+    Column("initial_data", JSONB(none_as_null=True)),
     Column("error_kind", Text),
     Column("traceback", Text),
     Column("progress", REAL),
@@ -54,9 +54,9 @@ jobs = Table(
     Column("kernel_id", Uuid),
     Column("executor", Text),
     Column("cancel_requested_at", _AWARE),
-    Column("source", JSONB),
+    Column("source", JSONB(none_as_null=True)),
     Column("result_error", Text),
-    Column("result_order", JSONB),
+    Column("result_order", JSONB(none_as_null=True)),
     Column("duration_s", Double),
 )
 
@@ -92,6 +92,6 @@ values = Table(
     Column("name", Text, primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("meta", JSONB, nullable=False),
+    Column("meta", JSONB(none_as_null=True), nullable=False),
     Column("data", LargeBinary, nullable=False),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from jobnb.db.url_options import clean_options, unusable
@@ -77,6 +77,14 @@ class DatabaseURL:
             self.database,
             dict(self.options),
         )
+
+    def conninfo(self) -> dict[str, Any]:
+        """The same address as keyword arguments of `psycopg.connect`."""
+        parts = {
+            "host": self.host, "port": self.port, "user": self.user, "password": self.password,
+            "dbname": self.database, **dict(self.options),
+        }  # fmt: skip
+        return {name: value for name, value in parts.items() if value is not None}
 
     def redact(self, text: str) -> str:
         """`text` with `***` in place of the password, however it is percent-encoded there."""

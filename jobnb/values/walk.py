@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jobnb.values.advice import TO_FILE, why_not
 from jobnb.values.preview import preview, preview_in_time
@@ -27,9 +27,9 @@ from jobnb.values.tags import (
 from jobnb.values.text import clean, is_clean, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
-    Encoder = Callable[["Walk", Any], Json]
+    Encoder: TypeAlias = Callable[["Walk", Any], Json]
 
 PREVIEW_INSIDE = 300
 """Characters of a preview inside a structure; a value of its own gets 2000."""
@@ -86,13 +86,19 @@ class Walk:
         self._path.pop()
         return tree
 
-    def items(self, values: Sequence[Any]) -> list[Json]:
-        """The trees of the items of a built-in list or tuple."""
-        self.count(len(values))
+    def items(self, size: int, values: Iterable[Any]) -> list[Json]:
+        """The trees of the items of a built-in sequence; `size` is known first, so that too many are never read."""
+        self.count(size)
         return [self.child(index, item) for index, item in enumerate(list(values))]
 
-    def mapping(self, size: int, pairs: Iterable[tuple[Any, Any]]) -> Json:
-        """A plain object, or a tagged list of items where the keys are not ones a plain object can have."""
+    def mapping(self, size: int, pairs: Iterable[tuple[Any, Any]], step: Callable[[Any], object] | None = None) -> Json:
+        """A plain object, or a tagged list of items where the keys are not ones a plain object can have.
+
+        Args:
+            size: how many pairs there are, so that too many are never read.
+            pairs: keys and values.
+            step: makes the step of a path from a key, where it is not the key itself.
+        """
         self.count(size)
         pairs = list(pairs)
         keys = self._plain_keys(pairs)
@@ -100,7 +106,9 @@ class Walk:
             items = [[self.key(key), self.child(key, item)] for key, item in pairs]
             return {TAG: "dict", "items": items}
         self.reordered = self.reordered or not in_jsonb_order(keys)
-        return {key: self.child(key, item) for key, (_, item) in zip(keys, pairs, strict=True)}
+        return {
+            key: self.child(step(key) if step else key, item) for key, (_, item) in zip(keys, pairs, strict=True)
+        }
 
     def key(self, key: Any) -> Json:
         """The tree of a key or a member of a set: unclean text is kept exactly, so that none become equal."""

@@ -11,10 +11,11 @@ from jobnb.db.queries.change import (
     delete_jobs,
     fail_job,
     purge,
+    retry_job,
     start_job,
     update_job_status,
 )
-from jobnb.db.queries.kernels import beat, cancel_requests, close_lost, leave, list_kernels, register
+from jobnb.db.queries.kernels import beat, cancel_requests, close_lost, leave, list_kernels, register, retry_requests
 from jobnb.db.queries.logs import get_logs
 from jobnb.db.queries.read import (
     count_by_state,
@@ -55,6 +56,8 @@ __all__ = [
     "record_new",
     "record_progress",
     "register",
+    "retry_job",
+    "retry_requests",
     "start_job",
     "update_job_status",
 ]

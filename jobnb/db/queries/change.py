@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, case, delete, func, insert, literal, selec
 from sqlalchemy.types import DateTime
 
 from jobnb.db.statement import statement
-from jobnb.db.tables import jobs
+from jobnb.db.tables import jobs, kernels
 from jobnb.errors import InvalidInput, InvalidTransition, JobNotFound
 from jobnb.ids import new_job_id
 from jobnb.models import Job, JobCreate, JobStatus, JobUpdate, check_id
@@ -160,6 +160,41 @@ def cancel_job(conn: Connection, job_id: UUID) -> bool:
     if conn.execute(select(jobs.c.job_id).where(jobs.c.job_id == job_id)).first() is None:
         raise JobNotFound(job_id)
     return False
+
+
+@statement(transaction=True)
+def retry_job(conn: Connection, job_id: UUID) -> Job:
+    """Ask for a finished job to be run again, as a new job whose `retry_of` names this one.
+
+    The function and its arguments live in the process that ran it; that process notices within a second or two.
+
+    Raises:
+        JobNotFound: no such job.
+        InvalidTransition: it has not ended yet.
+        InvalidInput: the process that had the function is gone, or never was; submit it again there.
+    """
+    job_id = check_id("job_id", job_id)
+    old = conn.execute(select(jobs).where(jobs.c.job_id == job_id)).mappings().first()
+    if old is None:
+        raise JobNotFound(job_id)
+    if old["status"] not in ("done", "failed"):
+        raise InvalidTransition(job_id, old["status"] or "scheduled", "scheduled again")
+    alive = select(kernels.c.kernel_id).where(
+        kernels.c.kernel_id == old["kernel_id"], kernels.c.stopped_at.is_(None)
+    )
+    if conn.execute(alive).first() is None:
+        raise InvalidInput(
+            f"job {job_id} can't be run again from here: the process that had its function and arguments is gone; "
+            "submit it again (its source column has the function's text)",
+            argument="job_id",
+        )
+    kept = ("document_id", "property_id", "job_type", "name", "initial_data", "kernel_id", "source", "group_id")
+    row = conn.execute(
+        insert(jobs)
+        .values(job_id=new_job_id(), retry_of=job_id, created_at=_NOW, **{name: old[name] for name in kept})
+        .returning(jobs)
+    )
+    return Job.from_row(row.mappings().one())
 
 
 @statement(transaction=True, deadline=300.0)

@@ -1,0 +1,172 @@
+"""What can be known about a call before it runs: whether it fits the function, what to call it, its source."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+import os
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jobnb.errors import InvalidInput, InvalidOption
+
+SOURCE_LIMIT = 64_000
+"""Characters of a function's text that are kept."""
+
+OPTIONS = ("job_type", "name", "document_id", "property_id", "initial_data", "timeout", "retries", "executor")
+"""The options of `submit`, which a function's own parameters may collide with."""
+
+
+class Callee(NamedTuple):
+    """What is known about a callable.
+
+    Attributes:
+        name: what a person would call it.
+        signature: None if Python can't tell (some functions written in C).
+        is_async: True if calling it gives a coroutine.
+        source: its name, module, text and so on, as JSON text.
+        options: those of its parameters that have the name of an option of `submit`.
+    """
+
+    name: str
+    signature: inspect.Signature | None
+    is_async: bool
+    source: str
+    options: frozenset[str]
+
+
+_known: weakref.WeakKeyDictionary[Callable[..., Any], Callee] = weakref.WeakKeyDictionary()
+
+
+def look_up(fn: Callable[..., Any]) -> Callee:
+    """What is known about `fn`; looked up once for each function object.
+
+    Raises:
+        InvalidInput: it can't be a job: not callable, or a generator function.
+    """
+    try:
+        return _known[fn]
+    except (KeyError, TypeError):
+        pass
+    callee = _describe(fn)
+    try:
+        _known[fn] = callee
+    except TypeError:  # not hashable, or without weak references: looked up anew each time
+        return callee
+    return callee
+
+
+def check_arguments(callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]) -> None:
+    """See to it that the call fits, before anything is stored.
+
+    Args:
+        callee: of the function.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        given: the options of `submit` that differ from their defaults.
+
+    Raises:
+        InvalidInput: the arguments do not fit the signature.
+        InvalidOption: an option has the name of one of the function's own parameters.
+    """
+    if callee.signature is None:
+        return
+    if callee.options and given and (both := sorted(callee.options & given.keys())):
+        raise InvalidOption(
+            f"{callee.name}() has a parameter {both[0]!r}, and so has submit: jobnb can't know which one you mean; "
+            f"bind your own first: submit(functools.partial({callee.name}, {both[0]}=...), ...)",
+            argument=both[0],
+        )
+    try:
+        callee.signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise InvalidInput(
+            f"the arguments do not fit {callee.name}{callee.signature}: {error}", argument="fn"
+        ) from None
+
+
+def _describe(fn: Callable[..., Any]) -> Callee:
+    if not callable(fn):
+        hint = "; give the function itself, not the result of calling it" if fn is None else ""
+        raise InvalidInput(f"fn is {fn!r:.80}, which can't be called{hint}", argument="fn")
+    plain = _innermost(fn)
+    name = getattr(plain, "__qualname__", None) or type(plain).__qualname__
+    name = name.rpartition("<locals>.")[2]
+    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+        collect = "[item async for item in ...]" if inspect.isasyncgenfunction(plain) else f"list({name}(...))"
+        raise InvalidInput(
+            f"{name} is a generator function: running it would only make a generator; submit a function that "
+            f"returns {collect}",
+            argument="fn",
+        )
+    try:
+        signature = inspect.signature(fn)
+    except (ValueError, TypeError):
+        signature = None
+    options = frozenset(_keywords(signature)) & frozenset(OPTIONS)
+    return Callee(name[:200], signature, _is_async(plain), _source(plain, name), options)
+
+
+def _innermost(fn: Any) -> Any:
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return fn
+
+
+def _is_async(fn: Any) -> bool:
+    return inspect.iscoroutinefunction(fn) or (
+        not inspect.isroutine(fn) and inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
+    )
+
+
+def _keywords(signature: inspect.Signature | None) -> list[str]:
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [] if signature is None else [p.name for p in signature.parameters.values() if p.kind in kinds]
+
+
+def _source(fn: Any, name: str) -> str:
+    facts: dict[str, Any] = {"function": name, "module": getattr(fn, "__module__", None)}
+    try:
+        text = inspect.getsource(fn if inspect.isroutine(fn) or inspect.isclass(fn) else type(fn))
+    except (OSError, TypeError, IndexError):
+        text = None
+    if text is not None:
+        facts |= {"text": text[:SOURCE_LIMIT], "sha256": hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()}
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    if code is not None:
+        facts |= {"file": code.co_filename, "line": code.co_firstlineno}
+    facts |= _surroundings()
+    return json.dumps({key: value for key, value in facts.items() if value is not None}).replace("\\u0000", "\\ufffd")
+
+
+@functools.lru_cache(maxsize=1)
+def _commit() -> str | None:
+    """The commit checked out around the working directory, read from `.git` without running git."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        try:
+            head = (folder / ".git" / "HEAD").read_text().strip()
+            if not head.startswith("ref: "):
+                return head
+            reference = head.removeprefix("ref: ")
+            loose = folder / ".git" / reference
+            if loose.is_file():
+                return loose.read_text().strip()
+            packed = (folder / ".git" / "packed-refs").read_text().splitlines()
+            return next((line.split()[0] for line in packed if line.endswith(" " + reference)), None)
+        except OSError:
+            continue
+    return None
+
+
+def _surroundings() -> dict[str, Any]:
+    facts: dict[str, Any] = {"git_commit": _commit(), "notebook": os.environ.get("JPY_SESSION_NAME") or None}
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    if shell is not None:
+        facts["cell"] = shell.execution_count
+    return facts

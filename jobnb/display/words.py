@@ -1,0 +1,86 @@
+"""The words, symbols and colours of a job, the same wherever one is shown."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobnb.models import Job
+
+SYMBOLS = {
+    "scheduled": "○",
+    "in_progress": "◐",
+    "done": "✓",
+    "failed": "✗",
+    "cancelled": "⊘",
+    "timeout": "⏱",
+    "lost": "?",
+}
+WORDS = {"in_progress": "running", "timeout": "timed out"}
+COLORS = {
+    "scheduled": "#6b7280",
+    "in_progress": "#2563eb",
+    "done": "#15803d",
+    "failed": "#b91c1c",
+    "cancelled": "#a16207",
+    "timeout": "#b91c1c",
+    "lost": "#7e22ce",
+}
+
+
+def state_word(job: Job) -> str:
+    """The state in a word for people."""
+    return WORDS.get(job.state, job.state)
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time, as short as it can be said: `0.3 s`, `42 s`, `3:07`, `2:05:00`."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def title(job: Job) -> str:
+    """What a person calls the job."""
+    return job.name or job.job_type
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """`text` on one line, with nothing in it that moves a cursor, changes direction or hides.
+
+    Control characters become visible symbols; marks that pile up on one letter are cut after three.
+    """
+    shown, marks = [], 0
+    for character in text[: limit * 4]:
+        category = unicodedata.category(character)
+        marks = marks + 1 if category == "Mn" else 0
+        if marks > 3:
+            continue
+        shown.append(_visible(character, category))
+    line = "".join(shown)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _visible(character: str, category: str) -> str:
+    if character == "\n":
+        return "␊"
+    if category == "Cc":
+        return chr(0x2400 + ord(character)) if ord(character) < 32 else "␡"
+    return "·" if category in ("Cf", "Cs", "Zl", "Zp", "Co") else character
+
+
+def message(job: Job) -> str:
+    """What there is to say beside the state: how it failed, or what it is doing."""
+    text = job.error_message if job.state not in ("scheduled", "in_progress", "done") else job.progress_message
+    if job.state == "done" and job.result_error:
+        text = f"value not stored: {job.result_error}"
+    elif job.state == "in_progress" and job.cancel_requested_at is not None:
+        text = f"asked to stop · {text or ''}".rstrip(" ·")
+    return one_line(text or "")

@@ -1,0 +1,55 @@
+"""What is kept of an exception: its kind, one line, and a traceback that begins at the user's own code."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobnb.tracking.log import clean
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+MESSAGE_LIMIT = 1_000
+TRACEBACK_LIMIT = 100_000
+_OURS = str(Path(__file__).parents[1])
+_LIBRARY = str(Path(traceback.__file__).parent)
+
+
+def users_traceback(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first line that is not jobnb's or asyncio's own."""
+    while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace
+
+
+def summary(error: BaseException) -> str:
+    """One line: the exception's type and message, whatever its `__str__` does."""
+    kind = type(error).__name__
+    try:
+        message = " ".join(str(error).split())
+    except BaseException as second:  # noqa: BLE001 - a broken __str__ may raise anything, and the job has to end
+        message = f"(its message can't be shown: __str__ raised {type(second).__name__})"
+    if isinstance(error, SystemExit):
+        message = f"the job called sys.exit({message})"
+    text = clean(f"{kind}: {message}" if message else kind)
+    return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]} … ({len(text):,} characters)"
+
+
+def formatted(error: BaseException) -> str:
+    """The whole traceback as text, beginning at the user's code."""
+    trace = users_traceback(error.__traceback__)
+    try:
+        lines = traceback.format_exception(type(error), error, trace, limit=-60)
+        text = clean("".join(lines))
+    except BaseException as second:  # noqa: BLE001 - as in summary
+        text = f"{''.join(traceback.format_tb(trace, limit=-60))}{summary(error)} ({type(second).__name__} in it)\n"
+    if len(text) <= TRACEBACK_LIMIT:
+        return text
+    half = TRACEBACK_LIMIT // 2
+    return f"{text[:half]}\n… {len(text) - TRACEBACK_LIMIT:,} characters were left out here …\n{text[-half:]}"
+
+
+def _is_machinery(filename: str) -> bool:
+    return filename.startswith((_OURS, f"{_LIBRARY}/asyncio", f"{_LIBRARY}/contextvars"))

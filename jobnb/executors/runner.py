@@ -1,0 +1,249 @@
+"""What happens around every call: start, call, retries, end. The same for every executor.
+
+The runner is the only one that says how a job ended. It runs in the job's own thread and touches no database: what
+happened becomes events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+from jobnb.errors import JobCancelled, JobFailed, JobLost, JobTimeout, ServiceClosed, StopRequested
+from jobnb.executors.failure import formatted, summary, users_traceback
+from jobnb.recorder.events import Event, EventKind, json_text
+from jobnb.tracking import capture
+from jobnb.tracking.execution import Execution, current, progress_text
+from jobnb.tracking.log import JobLog, as_members, clean
+from jobnb.values import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+TIMEOUT_GRACE = 0.5
+"""Seconds a function has, after its time is up, to notice and end by itself."""
+FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
+
+
+class Runner:
+    """Runs executions and records how they end.
+
+    Args:
+        put: takes an event; returns when it is safe.
+        redact: takes passwords out of what is kept of an exception.
+        log_lines: how many lines of a job's output are kept.
+        started: called with an execution when it begins.
+        ended: called with an execution when it has ended, before those who wait for it wake.
+    """
+
+    def __init__(
+        self,
+        put: Callable[[Event], None],
+        redact: Callable[[str], str],
+        log_lines: int,
+        started: Callable[[Execution], None],
+        ended: Callable[[Execution], None],
+    ) -> None:
+        self._put, self._redact, self._log_lines = put, redact, log_lines
+        self._started, self._ended = started, ended
+
+    def run(self, execution: Execution, call: Callable[[], Any]) -> None:
+        """Run `call` as the job `execution`, to its end; raises nothing that the call raised."""
+        if not self._begin(execution):
+            return
+        timer = self._start_timer(execution)
+        try:
+            value = self._attempts(execution, call)
+        except BaseException as error:  # noqa: BLE001 - whatever a job raises, SystemExit included, is its failure
+            self._fail(execution, error)
+        else:
+            self._complete(execution, value)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            current.set(None)
+
+    async def run_here(self, execution: Execution, call: Callable[[], Any]) -> None:
+        """Await `call()` in the caller's own loop as the job `execution`, to its end."""
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(self._tracked(execution, call))
+        execution.interrupt = lambda: loop.call_soon_threadsafe(task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            if execution.stop_kind is None:
+                raise  # the caller was cancelled, not the job
+        finally:
+            execution.interrupt = None
+
+    async def _tracked(self, execution: Execution, call: Callable[[], Any]) -> None:
+        if not self._begin(execution):
+            return
+        try:
+            value = await call()
+        except asyncio.CancelledError as error:
+            execution.request_stop("cancelled")
+            self._fail(execution, error)
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in run
+            self._fail(execution, error)
+        else:
+            self._complete(execution, value)
+
+    def _begin(self, execution: Execution) -> bool:
+        if execution.stop_kind is not None or execution.is_final:
+            self.cancel_queued(execution)
+            return False
+        capture.install()
+        execution.log = JobLog(self._log_lines)
+        current.set(execution)
+        execution.started_at, execution.began = datetime.now(UTC), time.monotonic()
+        execution.status = "in_progress"
+        self._started(execution)
+        return True
+
+    def cancel_queued(self, execution: Execution) -> None:
+        """End an execution that has not begun, as cancelled."""
+        self._end_as_failed(execution, "cancelled", "cancelled before it started", None)
+
+    def abandon(self, execution: Execution, kind: str, message: str) -> None:
+        """End the job although its code may still be running; its later end will not count."""
+        self._end_as_failed(execution, kind, message, None)
+
+    def refuse(self, execution: Execution, error: BaseException) -> None:
+        """End the job as failed because its executor never ran it."""
+        self._end_as_failed(execution, "error", self._redact(str(error)), error)
+
+    def _attempts(self, execution: Execution, call: Callable[[], Any]) -> Any:
+        pause = FIRST_BACKOFF
+        while True:
+            try:
+                return call()
+            except Exception as error:
+                if execution.attempt >= execution.max_attempts or execution.stop_kind is not None:
+                    raise
+                reason = summary(error)
+            self._next_attempt(execution, reason, pause)
+            pause = min(pause * 2, LONGEST_BACKOFF)
+
+    def _next_attempt(self, execution: Execution, reason: str, pause: float) -> None:
+        assert execution.log is not None
+        execution.log.remark(self._redact(f"attempt {execution.attempt} failed: {reason}; the next one in {pause:g} s"))
+        execution.message = f"attempt {execution.attempt} failed: {reason}"
+        execution.stop_event.wait(pause)
+        execution.check_stop()
+        execution.attempt += 1
+        execution.fraction = None
+
+    def _start_timer(self, execution: Execution) -> Timer | None:
+        if execution.timeout is None:
+            return None
+        timer = Timer(execution.timeout, self._time_is_up, (execution,))
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _time_is_up(self, execution: Execution) -> None:
+        execution.request_stop("timeout")
+        if not execution.wait(TIMEOUT_GRACE):
+            seconds = f"{execution.timeout:g}"
+            self.abandon(execution, "timeout", f"timed out after {seconds} s; the function may still be running")
+
+    def _complete(self, execution: Execution, value: Any) -> None:
+        encoded = encode(value)
+        members = f'"status":"done","result":{{"result":{encoded.json}}}'
+        if encoded.order is not None:
+            members += f',"result_order":{encoded.order}'
+        if encoded.error is not None:
+            members += f',"result_error":{json_text(clean(encoded.error))}'
+        for warning in encoded.warnings:
+            assert execution.log is not None
+            execution.log.remark(f"result: {warning}")
+        if execution.claim_end():
+            execution.value = value
+            self._end(execution, "done", members)
+
+    def _fail(self, execution: Execution, error: BaseException) -> None:
+        error.__traceback__ = users_traceback(error.__traceback__)
+        if isinstance(error, (StopRequested, asyncio.CancelledError)) and execution.stop_kind is not None:
+            kind = execution.stop_kind
+            self._end_as_failed(execution, kind, _stopped_words(execution, kind), None)
+        else:
+            self._end_as_failed(execution, "error", self._redact(summary(error)), error)
+
+    def _end_as_failed(
+        self, execution: Execution, kind: str, message: str, error: BaseException | None
+    ) -> None:
+        if not execution.claim_end():
+            return
+        execution.error_kind, execution.error_message = kind, message
+        execution.error = error if error is not None else _REASONS[kind](execution.job_id, message)
+        members = f'"status":"failed","error_kind":"{kind}","error_message":{json_text(clean(message))}'
+        if error is not None:
+            execution.traceback = self._redact(formatted(error))
+            members += f',"traceback":{json_text(execution.traceback)}'
+        self._end(execution, "failed", members)
+
+    def _end(self, execution: Execution, status: str, members: str) -> None:
+        execution.finished_at = max(datetime.now(UTC), execution.started_at or execution.created_at or _LONG_AGO)
+        if execution.began:
+            execution.duration = time.monotonic() - execution.began
+        try:
+            if execution.log is not None and (lines := execution.log.close()):
+                rows = as_members(execution.job_id, lines)
+                self._put(Event(EventKind.LOGS, execution.job_id, execution.attempt, rows))
+            self._put(Event(EventKind.END, execution.job_id, execution.attempt, f"{_ending(execution)},{members}"))
+        except ServiceClosed as error:
+            execution.problem = f"its end could not be recorded: {error}"
+        execution.status = status
+        self._ended(execution)
+        execution.finish()
+
+
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+_REASONS: dict[str, type[JobFailed]] = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
+
+
+def _ending(execution: Execution) -> str:
+    """The columns that every end sets."""
+    assert execution.finished_at is not None
+    members = f'"finished_at":"{execution.finished_at.replace(tzinfo=None).isoformat()}"'
+    if execution.duration is not None:
+        members += f',"duration_s":{execution.duration:.6f}'
+        if execution.start_recorded < execution.attempt:
+            members += f",{execution.start_text()}"
+    if execution.fraction is not None or execution.message is not None:
+        members += f",{progress_text(execution.fraction, execution.message)}"
+    return members
+
+
+def _stopped_words(execution: Execution, kind: str) -> str:
+    ran = f"{execution.elapsed or 0:.1f} s"
+    if kind == "timeout":
+        return f"timed out after {execution.timeout:g} s; the function has stopped"
+    return f"cancelled after {ran}"
+
+
+def as_plain_call(make: Callable[[], Coroutine[Any, Any, Any]], execution: Execution) -> Callable[[], Any]:
+    """A call that runs a coroutine to its end in a loop of its own, and can be interrupted from other threads."""
+
+    def call() -> Any:
+        with asyncio.Runner() as loop_runner:
+            loop = loop_runner.get_loop()
+
+            async def main() -> Any:
+                task = asyncio.current_task()
+                assert task is not None
+                execution.interrupt = lambda: loop.call_soon_threadsafe(task.cancel)
+                if execution.stop_kind is not None:
+                    task.cancel()
+                return await make()
+
+            try:
+                return loop_runner.run(main())
+            finally:
+                execution.interrupt = None
+
+    return call

@@ -1,0 +1,74 @@
+"""How an accepted call gets to run: in the threads of jobnb's own pool, or on an executor the caller brought."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jobnb.errors import ConfigurationError
+from jobnb.threads import DaemonPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Executor(Protocol):
+    """What jobnb asks of an executor: `submit` and the future's `add_done_callback`, of `concurrent.futures`."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any:
+        """Run `fn(*args)` some time; give a future."""
+
+
+class Threads:
+    """Threads of this process: the default.
+
+    Args:
+        workers: how many jobs run at once, at least 1.
+    """
+
+    name = "threads"
+
+    def __init__(self, workers: int) -> None:
+        self._pool = DaemonPool(workers, "jobnb-job")
+
+    def start(self, task: Callable[[], None], failed: Callable[[str], None]) -> None:
+        """Queue one task; it runs in this process, so there is nothing that could fail on the way."""
+        del failed
+        self._pool.add(task)
+
+    def start_all(self, tasks: Iterable[Callable[[], None]]) -> None:
+        """Queue many tasks."""
+        self._pool.add_all(tasks)
+
+    def close(self) -> None:
+        """Take no more; what runs goes on."""
+        self._pool.close()
+
+
+class Borrowed:
+    """An executor that the caller brought, and owns: jobnb never shuts it down. It has to run in this process."""
+
+    def __init__(self, executor: Executor) -> None:
+        if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
+            raise ConfigurationError(
+                f"executor is {executor!r:.80}: give an object with submit(), such as ThreadPoolExecutor(4)"
+            )
+        self._executor = executor
+        self.name = type(executor).__name__
+
+    def start(self, task: Callable[[], None], failed: Callable[[str], None]) -> None:
+        """Hand one task over; `failed` is called with words if the executor never ran it."""
+        try:
+            future = self._executor.submit(task)
+        except Exception as error:  # noqa: BLE001 - somebody else's executor: whatever it raises goes into the row
+            failed(f"the executor {self.name} refused the job: {type(error).__name__}: {error}")
+            return
+        future.add_done_callback(lambda done: self._look(done, failed))
+
+    def _look(self, future: Any, failed: Callable[[str], None]) -> None:
+        if future.cancelled():
+            failed(f"the executor {self.name} cancelled the job before it started")
+        elif (error := future.exception()) is not None:
+            failed(
+                f"the executor {self.name} could not run the job: {type(error).__name__}: {error}"
+                " (executors that run jobs in other processes are not supported yet)"
+            )

@@ -1,0 +1,344 @@
+"""`JobHandle`: what `submit` returns and `get` finds. It mirrors `concurrent.futures.Future` without being one.
+
+The outcome belongs to the row, not to this process. Where the job runs in this process, the handle knows it from
+memory and gives the live object back; anywhere else it reads the row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+from jobnb.db import queries
+from jobnb.display import html, text
+from jobnb.errors import (
+    JobCancelled,
+    JobFailed,
+    JobLost,
+    JobNotFound,
+    JobTimeout,
+    ResultNotStored,
+    WaitTimeout,
+)
+from jobnb.models import Job, JobStatus, LogLine, check_seconds
+from jobnb.values import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from jobnb.runtime import Runtime
+    from jobnb.tracking.execution import Execution
+
+R = TypeVar("R")
+
+_log = logging.getLogger("jobnb")
+SLICE = 0.1
+"""Seconds of one wait; between two of them an interrupt gets through."""
+FIRST_LOOK, LAST_LOOK = 0.05, 1.0
+"""Seconds between two looks at the row of a job that runs elsewhere."""
+
+_KINDS = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
+
+
+class JobHandle(Generic[R]):
+    """One job, wherever it runs. Made by `submit`, `map` and `get`, not by hand."""
+
+    def __init__(self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None) -> None:
+        self._runtime, self._id, self._execution, self._job = runtime, job_id, execution, job
+
+    # -- what it is
+
+    @property
+    def job_id(self) -> UUID:
+        """The job's id."""
+        return UUID(self._id)
+
+    @property
+    def job(self) -> Job:
+        """The job as last seen: from memory if it runs in this process, else the row as it was last read."""
+        if self._execution is not None:
+            return snapshot(self._execution, self._job)
+        return self._job if self._job is not None else self.refresh()
+
+    @property
+    def status(self) -> JobStatus:
+        """One of the four; from memory if the job runs in this process, else from the row, read now."""
+        return JobStatus(self._execution.status) if self._execution is not None else self._look().status
+
+    @property
+    def progress(self) -> float | None:
+        """Done so far, in [0, 1]; None if the job never said."""
+        return self._execution.fraction if self._execution is not None else self._look().progress
+
+    def refresh(self) -> Job:
+        """Read the row and return it.
+
+        Raises:
+            JobNotFound: it was deleted.
+            DatabaseUnavailable: not now.
+        """
+        job = self._runtime.run(queries.get_job, self.job_id)
+        if job is None:
+            raise JobNotFound(self.job_id)
+        self._job = job
+        return job
+
+    def done(self) -> bool:
+        """True if it has ended, well or not."""
+        return self.status.is_final
+
+    def running(self) -> bool:
+        """True while its function runs."""
+        return self.status is JobStatus.IN_PROGRESS
+
+    def cancelled(self) -> bool:
+        """True if it was cancelled."""
+        if self._execution is not None:
+            return self._execution.error_kind == "cancelled"
+        return self._look().error_kind == "cancelled"
+
+    # -- waiting for it
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end; True if it came within `timeout` seconds. An interrupt stops the waiting, not the job."""
+        deadline = _deadline(timeout)
+        try:
+            if self._execution is None:
+                return self._wait_elsewhere(deadline)
+            while not self._execution.wait(min(SLICE, max(0.0, deadline - time.monotonic()))):
+                if time.monotonic() >= deadline:
+                    return False
+        except KeyboardInterrupt:
+            _log.warning("jobnb: stopped waiting; job %s goes on (job.cancel() stops it)", self._id[-8:])
+            raise
+        return True
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait for the end and return the value.
+
+        In the process that ran the job it is the object that the function returned; elsewhere it is made from what is
+        stored.
+
+        Args:
+            timeout: seconds to wait at most; None waits for as long as it takes.
+
+        Raises:
+            WaitTimeout: the job has not ended after `timeout` seconds; it goes on.
+            Exception: whatever the function raised, in the process that ran it.
+            JobFailed: it failed in another process; or its children: JobCancelled, JobTimeout, JobLost.
+            ResultNotStored: it is done, but its value could not be kept.
+        """
+        self._wait_or_raise(timeout)
+        return self._outcome()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end and return what `result` would raise, or None if the job is done.
+
+        Raises:
+            WaitTimeout: the job has not ended after `timeout` seconds; it goes on.
+        """
+        self._wait_or_raise(timeout)
+        if self._execution is not None:
+            return self._execution.error
+        job = self._final_job()
+        return _failure(job) if job.status is JobStatus.FAILED else None
+
+    def add_done_callback(self, fn: Callable[[JobHandle[R]], object]) -> None:
+        """Call `fn(handle)` when the job has ended, in some thread; at once if it has. What it raises is logged."""
+
+        def call() -> None:
+            try:
+                fn(self)
+            except Exception:
+                _log.exception("jobnb: a done callback of job %s raised", self._id)
+
+        if self._execution is not None:
+            self._execution.when_ended(call)
+        else:
+            threading.Thread(target=lambda: (self.wait(), call()), name="jobnb-callback", daemon=True).start()
+
+    def __await__(self) -> Generator[Any, None, R]:
+        """Wait without blocking the loop; `await job` is `job.result()` for coroutines."""
+        return self._wait_async().__await__()
+
+    # -- doing something about it
+
+    def cancel(self) -> bool:
+        """Ask the job to stop.
+
+        A queued job never starts. A running coroutine is cancelled. A function in a thread stops at its next
+        `progress`, `track` or `check_cancelled`; code that calls none of them runs to its end, and the row says
+        `in_progress` until it has ended.
+
+        Returns:
+            True if it was unfinished and the request is recorded, False if it had ended.
+        """
+        return self._runtime.cancel(self._id)
+
+    def retry(self) -> JobHandle[R]:
+        """Run the function again with the same arguments, as a new job; works in the process that ran it.
+
+        Raises:
+            InvalidTransition: it has not ended yet.
+            InvalidInput: that process is gone.
+        """
+        job = self._runtime.run(queries.retry_job, self.job_id)
+        self._runtime.heed_requests()
+        return JobHandle(self._runtime, str(job.job_id), self._runtime.execution_of(job.job_id), job)
+
+    def logs(self, follow: bool = False) -> JobLogs:
+        """What it printed and logged: a list of lines that shows itself as text.
+
+        Args:
+            follow: give an iterator instead, that yields lines as they come, until the job has ended.
+        """
+        if follow:
+            return self._follow()  # type: ignore[return-value] # an iterator of the same lines
+        return JobLogs(self._runtime.run(queries.get_logs, self.job_id))
+
+    # -- how it looks
+
+    def __repr__(self) -> str:
+        job = self.job if self._execution is not None or self._job is not None else None
+        line = f"job {self._id[-8:]}" if job is None else text.job_line(job)
+        problem = self._execution.problem if self._execution is not None else None
+        return f"<JobHandle {line}{f' [{problem}]' if problem else ''}>"
+
+    def _repr_html_(self) -> str:
+        return html.job_card(self.job)
+
+    # -- helpers
+
+    def _wait_or_raise(self, timeout: float | None) -> None:
+        if timeout is not None and timeout != 0:
+            timeout = check_seconds("timeout", timeout)
+        if not self.wait(timeout):
+            raise WaitTimeout(f"job {self._id} has not ended within {timeout:g} s; it goes on, wait again or cancel it")
+
+    def _outcome(self) -> R:
+        execution = self._execution
+        if execution is None:
+            return _stored_value(self._final_job())
+        if execution.status == "done":
+            return execution.value  # type: ignore[no-any-return] # R is what the caller said
+        error = execution.error
+        assert error is not None
+        if not getattr(error, "__notes__", None):
+            error.add_note(f"jobnb: this is job {self._id}; jobnb.get('{self._id}').logs() has what it printed")
+        # raising adds frames each time: begin anew at the user's own line
+        if not hasattr(error, "_jobnb_trace"):
+            error._jobnb_trace = error.__traceback__  # type: ignore[attr-defined] # kept with the error itself
+        raise error.with_traceback(error._jobnb_trace)  # type: ignore[attr-defined]
+
+    def _look(self) -> Job:
+        if self._job is not None and self._job.status.is_final:
+            return self._job
+        return self.refresh()
+
+    def _final_job(self) -> Job:
+        # lists leave the traceback out; a failure is shown with it
+        if self._job is None or not self._job.status.is_final or self._job.status is JobStatus.FAILED:
+            return self.refresh()
+        return self._job
+
+    def _wait_elsewhere(self, deadline: float) -> bool:
+        pause = FIRST_LOOK
+        while not self._look().status.is_final:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, LAST_LOOK)
+        return True
+
+    async def _wait_async(self) -> R:
+        if self._execution is None:
+            pause = FIRST_LOOK
+            while not (await self._runtime.database.in_thread(self._look)).status.is_final:
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, LAST_LOOK)
+            return await self._runtime.database.in_thread(self._outcome)
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        self._execution.when_ended(lambda: loop.is_closed() or loop.call_soon_threadsafe(ended.set))
+        while not ended.is_set():
+            # the tick lets an interrupt through while nothing else happens in the loop
+            try:
+                await asyncio.wait_for(ended.wait(), SLICE)
+            except TimeoutError:
+                continue
+        return self._outcome()
+
+    def _follow(self) -> Iterator[LogLine]:
+        seen, pause = 0, FIRST_LOOK
+        while True:
+            ended = self.done()
+            lines = self._runtime.run(queries.get_logs, self.job_id, after=seen)
+            yield from lines
+            if lines:
+                seen, pause = lines[-1].n, FIRST_LOOK
+            elif ended:
+                return
+            else:
+                time.sleep(pause)
+                pause = min(pause * 1.5, LAST_LOOK)
+
+
+class JobLogs(list[LogLine]):
+    """The lines of a job's log; shows itself as the text that was printed."""
+
+    def __str__(self) -> str:
+        return "\n".join(line.line for line in self)
+
+    def __repr__(self) -> str:
+        return str(self) or "(nothing was printed)"
+
+
+def snapshot(execution: Execution, row: Job | None = None) -> Job:
+    """A job of this process as memory knows it; what memory does not know comes from the row last read."""
+    known = {} if row is None else row.model_dump()
+    return Job.model_construct(
+        **{
+            **(known or Job.model_construct(job_id=UUID(execution.job_id), job_type=execution.job_type).model_dump()),
+            "job_id": UUID(execution.job_id),
+            "job_type": execution.job_type,
+            "name": execution.name,
+            "status": JobStatus(execution.status),
+            "created_at": execution.created_at or (row.created_at if row else None),
+            "started_at": execution.started_at,
+            "finished_at": execution.finished_at,
+            "duration_s": execution.duration,
+            "error_kind": execution.error_kind,
+            "error_message": execution.error_message,
+            "traceback": execution.traceback,
+            "progress": execution.fraction,
+            "progress_message": execution.message,
+            "attempt": execution.attempt,
+            "max_attempts": execution.max_attempts,
+            "timeout_s": execution.timeout,
+        }
+    )
+
+
+def _stored_value(job: Job) -> Any:
+    if job.status is JobStatus.FAILED:
+        raise _failure(job)
+    stored = decode(job.result, job.result_order)
+    # a function's value is under "result"; what complete_job was given is the object itself
+    value = stored["result"] if isinstance(stored, dict) and stored.keys() == {"result"} else stored
+    if job.result_error is not None:
+        raise ResultNotStored(job.job_id, job.result_error, str(value))
+    return value
+
+
+def _failure(job: Job) -> JobFailed:
+    kind = _KINDS.get(job.error_kind or "", JobFailed)
+    return kind(job.job_id, job.error_message or "no reason was recorded", job.traceback)
+
+
+def _deadline(timeout: float | None) -> float:
+    return float("inf") if timeout is None else time.monotonic() + timeout

@@ -1,0 +1,177 @@
+"""`Execution`: one job in this process, from its acceptance to its end.
+
+The runner writes to it, the function's progress calls write to it, the handle and the display read it, and a sweep
+turns what changed into events. None of them waits for another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from jobnb.errors import StopRequested
+from jobnb.recorder.events import Event, EventKind, json_text
+from jobnb.tracking.log import JobLog, as_members, clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+current: ContextVar[Execution | None] = ContextVar("jobnb_job", default=None)
+"""The job whose code this is; None outside of jobs."""
+
+_lazily = threading.Lock()
+
+
+class Execution:
+    """One job of this process.
+
+    Attributes:
+        job_id: as text.
+        job_type: as given.
+        name: what a person calls it.
+        status: one of the four, as far as this process knows.
+        value: what the function returned, once `status` is done.
+        error: what the function raised, or jobnb's reason; once `status` is failed.
+        error_kind: `error`, `cancelled`, `timeout` or `lost`; once `status` is failed.
+        problem: words, if its record could not be stored whole; None otherwise.
+    """
+
+    status = "scheduled"
+    attempt = 1
+    max_attempts = 1
+    timeout: float | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    group_id: str | None = None
+    value: Any = None
+    error: BaseException | None = None
+    error_kind: str | None = None
+    error_message: str | None = None
+    traceback: str | None = None
+    problem: str | None = None
+    fraction: float | None = None
+    message: str | None = None
+    stop_kind: str | None = None
+    interrupt: Callable[[], None] | None = None
+    began = 0.0
+    duration: float | None = None
+    log: JobLog | None = None
+    start_members = ""
+    call: Any = None
+    _stop: threading.Event | None = None
+    _ended: threading.Event | None = None
+    _callbacks: list[Callable[[], None]] | None = None
+    _told: tuple[float | None, str | None] = (None, None)
+    _end_claimed = False
+    start_recorded = 0
+
+    def __init__(self, job_id: str, job_type: str, name: str) -> None:
+        self.job_id, self.job_type, self.name = job_id, job_type, name
+
+    @property
+    def is_final(self) -> bool:
+        """True once it has ended, well or not."""
+        return self.status in ("done", "failed")
+
+    # -- asking it to stop
+
+    def request_stop(self, kind: str) -> None:
+        """Ask the job to stop; its own code notices at the next `check_cancelled`, `progress` or `track`."""
+        if self.stop_kind is None:
+            self.stop_kind = kind
+        self.stop_event.set()
+        if (interrupt := self.interrupt) is not None:
+            interrupt()
+
+    @property
+    def stop_event(self) -> threading.Event:
+        """Set when the job is to stop; made when first looked at."""
+        with _lazily:
+            if self._stop is None:
+                self._stop = threading.Event()
+                if self.stop_kind is not None:
+                    self._stop.set()
+            return self._stop
+
+    def check_stop(self) -> None:
+        """Raise `StopRequested` if the job is to stop."""
+        if self.stop_kind is not None:
+            raise StopRequested(self.stop_kind)
+
+    # -- its end
+
+    def claim_end(self) -> bool:
+        """True for the one caller that may end this job; several may want to at the same moment."""
+        with _lazily:
+            claimed, self._end_claimed = self._end_claimed, True
+        return not claimed
+
+    def finish(self) -> None:
+        """Wake everybody who waits; `status` and the rest have been set."""
+        with _lazily:
+            ended, callbacks = self._ended, self._callbacks
+            self._callbacks = None
+        if ended is not None:
+            ended.set()
+        for callback in callbacks or ():
+            callback()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for the end, at most `timeout` seconds; True if it has ended."""
+        if self.is_final:
+            return True
+        with _lazily:
+            if self._ended is None:
+                self._ended = threading.Event()
+        return self.is_final or self._ended.wait(timeout) or self.is_final
+
+    def when_ended(self, callback: Callable[[], None]) -> None:
+        """Call `callback` at the end, in the thread that ends it; at once if it has ended."""
+        with _lazily:
+            if not self.is_final:
+                self._callbacks = [*(self._callbacks or ()), callback]
+                return
+        callback()
+
+    # -- what is new about it
+
+    def events(self) -> list[Event]:
+        """What changed since the last call: its start, its progress, the lines it printed."""
+        events = []
+        if self.status == "in_progress":
+            if self.start_recorded < self.attempt:
+                self.start_recorded = self.attempt
+                events.append(Event(EventKind.START, self.job_id, self.attempt, self.start_text()))
+            now = (self.fraction, self.message)
+            if now != self._told:
+                self._told = now
+                events.append(Event(EventKind.PROGRESS, self.job_id, self.attempt, progress_text(*now)))
+        if self.log is not None and (lines := self.log.drain()):
+            events.append(Event(EventKind.LOGS, self.job_id, self.attempt, as_members(self.job_id, lines)))
+        return events
+
+    def start_text(self) -> str:
+        """The columns that the start sets."""
+        moment = _naive(self.started_at or datetime.now(UTC))
+        return f'"started_at":"{moment}"' + (f",{self.start_members}" if self.start_members else "")
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds it ran, or has been running; None if it has not begun."""
+        if self.duration is not None:
+            return self.duration
+        return time.monotonic() - self.began if self.began else None
+
+
+def progress_text(fraction: float | None, message: str | None) -> str:
+    """The columns that progress sets."""
+    text = "null" if message is None else json_text(clean(message[:1000]))
+    return f'"progress":{"null" if fraction is None else repr(fraction)},"progress_message":{text}'
+
+
+def _naive(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat()

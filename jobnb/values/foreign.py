@@ -1,0 +1,143 @@
+"""Encoders of what NumPy, pandas and pydantic bring, found only where those are already imported."""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from jobnb.values.advice import TO_FILE
+from jobnb.values.objects import object_tag
+from jobnb.values.tags import MAX_ELEMENTS, TAG, Json
+from jobnb.values.walk import Unstorable, float_text
+
+if TYPE_CHECKING:
+    from jobnb.values.walk import Encoder, Walk
+
+LISTED_ELEMENTS = 1000
+"""Arrays of plain numbers up to here are lists, which SQL can read; larger ones are bytes, which are shorter."""
+SECRET = "**********"
+
+
+def loaded_encoders() -> dict[type, Encoder]:
+    """The encoders of the classes that are loaded now."""
+    found: dict[type, Encoder] = {}
+    for module_name, name, encoder in FOREIGN:
+        module = sys.modules.get(module_name)
+        if module is not None and (thing := vars(module).get(name)) is not None:
+            found[thing if isinstance(thing, type) else type(thing)] = encoder
+    return found
+
+
+def _model(walk: Walk, value: Any) -> Json:
+    kind = type(value)
+    known = kind.model_fields
+    fields = {name: item for name, item in vars(value).items() if name in known}
+    tag = object_tag(walk, ("pydantic", kind.__module__, kind.__qualname__), fields)
+    tag["set"] = [walk.text(name) for name in fields if name in value.model_fields_set]
+    if extra := value.model_extra:
+        tag["extra"] = walk.mapping(len(extra), extra.items())
+    return tag
+
+
+def _secret(walk: Walk, value: Any) -> Json:
+    walk.warnings["secrets were stored masked"] = None
+    return SECRET
+
+
+def _masked_array(walk: Walk, value: Any) -> Json:
+    np = sys.modules["numpy"]
+    mask = np.broadcast_to(np.asarray(value.mask), value.shape)
+    return {TAG: "masked", "data": walk.child("data", value.data), "mask": walk.child("mask", mask)}
+
+
+def _array(walk: Walk, value: Any) -> Json:
+    np = sys.modules["numpy"]
+    if value.size > MAX_ELEMENTS:
+        raise Unstorable(
+            f"a numpy.ndarray of {value.size:,} elements can't be stored in the row "
+            f"(up to {MAX_ELEMENTS:,} can); numpy.save(path, it) and return the path"
+        )
+    plain = np.ndarray.view(value, np.ndarray)
+    tag = {TAG: "ndarray", "dtype": plain.dtype.str, "shape": list(plain.shape)}
+    return tag | _elements(walk, plain)
+
+
+def _elements(walk: Walk, plain: Any) -> dict[str, Json]:
+    kind = plain.dtype.kind
+    if kind in "OT":  # Python objects; text of any length
+        return {"dtype": kind, "items": walk.items(plain.size, plain.ravel().tolist())}
+    if kind in "biuf" and plain.size <= LISTED_ELEMENTS:
+        items = plain.ravel().tolist()
+        if all(_is_plain(item) for item in items):
+            walk.count(len(items))
+            return {"items": items}
+    if kind in "biufcmMSU":
+        return {"b64": _packed(walk, plain.tobytes())}
+    if plain.dtype.hasobject:
+        raise Unstorable("a structured array with Python objects can't be stored; return a list of dicts")
+    file = io.BytesIO()
+    sys.modules["numpy"].save(file, plain, allow_pickle=False)
+    return {"npy": _packed(walk, file.getvalue())}
+
+
+def _is_plain(item: object) -> bool:
+    """True for a number that jsonb and every JSON reader keep."""
+    if type(item) is float:
+        return float_text(item) is None
+    return type(item) is bool or (type(item) is int and -(2**53) <= item <= 2**53)
+
+
+def _packed(walk: Walk, data: bytes) -> str:
+    walk.grow(len(data) * 4 // 3)
+    return base64.b64encode(data).decode()
+
+
+def _scalar(walk: Walk, value: Any) -> Json:
+    """Numbers become plain ones, so that SQL reads a metric whoever computed it; the rest keeps its type."""
+    item = value.item()
+    if value.dtype.kind in "biufcSU" and type(item) in (bool, int, float, complex, bytes, str):
+        return walk.child("item", item) if type(item) in (complex, bytes) else walk.node(item)
+    tag: dict[str, Json] = _array(walk, sys.modules["numpy"].asarray(value))
+    return tag | {TAG: "npscalar"}
+
+
+def _timestamp(walk: Walk, value: Any) -> Json:
+    _warn_of_nanoseconds(walk, value.nanosecond)
+    return walk.node(value.to_pydatetime(warn=False))
+
+
+def _timedelta(walk: Walk, value: Any) -> Json:
+    _warn_of_nanoseconds(walk, value.nanoseconds)
+    return walk.node(timedelta(value.days, value.seconds, value.microseconds))
+
+
+def _warn_of_nanoseconds(walk: Walk, nanoseconds: int) -> None:
+    if nanoseconds:
+        walk.warnings["nanoseconds of pandas times were dropped"] = None
+
+
+def _nat(walk: Walk, value: Any) -> Json:
+    return {TAG: "pandas", "v": "NaT"}
+
+
+def _na(walk: Walk, value: Any) -> Json:
+    return {TAG: "pandas", "v": "NA"}
+
+
+FOREIGN: tuple[tuple[str, str, Encoder], ...] = (
+    ("numpy", "generic", _scalar),
+    ("numpy", "ndarray", _array),
+    ("numpy.ma", "MaskedArray", _masked_array),
+    ("pandas", "Timestamp", _timestamp),
+    ("pandas", "Timedelta", _timedelta),
+    ("pandas", "NaT", _nat),
+    ("pandas", "NA", _na),
+    ("pydantic.main", "BaseModel", _model),
+    ("pydantic.types", "Secret", _secret),
+    ("pydantic.types", "SecretStr", _secret),
+    ("pydantic.types", "SecretBytes", _secret),
+)
+"""Module, name of the class (or of its only instance), encoder."""
