@@ -26,7 +26,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jobnb.api import configure, current_job, get, jobs, map, run_as_job, submit  # noqa: A004
+    from jobnb.api import configure, current_job, get, jobs, map, run_as_job, submit
     from jobnb.errors import (
         AmbiguousJobId,
         ConfigurationError,

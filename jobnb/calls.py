@@ -61,7 +61,9 @@ def look_up(fn: Callable[..., Any]) -> Callee:
     return callee
 
 
-def check_arguments(callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]) -> None:
+def check_arguments(
+    callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]
+) -> None:
     """See to it that the call fits, before anything is stored.
 
     Args:
@@ -98,7 +100,9 @@ def _describe(fn: Callable[..., Any]) -> Callee:
     name = getattr(plain, "__qualname__", None) or type(plain).__qualname__
     name = name.rpartition("<locals>.")[2]
     if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
-        collect = "[item async for item in ...]" if inspect.isasyncgenfunction(plain) else f"list({name}(...))"
+        collect = (
+            "[item async for item in ...]" if inspect.isasyncgenfunction(plain) else f"list({name}(...))"
+        )
         raise InvalidInput(
             f"{name} is a generator function: running it would only make a generator; submit a function that "
             f"returns {collect}",
@@ -136,12 +140,17 @@ def _source(fn: Any, name: str) -> str:
     except (OSError, TypeError, IndexError):
         text = None
     if text is not None:
-        facts |= {"text": text[:SOURCE_LIMIT], "sha256": hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()}
+        facts |= {
+            "text": text[:SOURCE_LIMIT],
+            "sha256": hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(),
+        }
     code = getattr(inspect.unwrap(fn), "__code__", None)
     if code is not None:
         facts |= {"file": code.co_filename, "line": code.co_firstlineno}
     facts |= _surroundings()
-    return json.dumps({key: value for key, value in facts.items() if value is not None}).replace("\\u0000", "\\ufffd")
+    return json.dumps({key: value for key, value in facts.items() if value is not None}).replace(
+        "\\u0000", "\\ufffd"
+    )
 
 
 @functools.lru_cache(maxsize=1)

@@ -97,7 +97,15 @@ class JobGroup(Generic[R]):
         return html.job_table(jobs[:SHOWN], heading + more)
 
 
-_INTEREST = {"failed": 0, "timeout": 0, "lost": 0, "cancelled": 1, "in_progress": 1, "scheduled": 2, "done": 3}
+_INTEREST = {
+    "failed": 0,
+    "timeout": 0,
+    "lost": 0,
+    "cancelled": 1,
+    "in_progress": 1,
+    "scheduled": 2,
+    "done": 3,
+}
 
 
 class JobList(list[Job]):

@@ -47,7 +47,9 @@ _KINDS = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
 class JobHandle(Generic[R]):
     """One job, wherever it runs. Made by `submit`, `map` and `get`, not by hand."""
 
-    def __init__(self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None) -> None:
+    def __init__(
+        self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None
+    ) -> None:
         self._runtime, self._id, self._execution, self._job = runtime, job_id, execution, job
 
     # -- what it is
@@ -217,7 +219,9 @@ class JobHandle(Generic[R]):
         if timeout is not None and timeout != 0:
             timeout = check_seconds("timeout", timeout)
         if not self.wait(timeout):
-            raise WaitTimeout(f"job {self._id} has not ended within {timeout:g} s; it goes on, wait again or cancel it")
+            raise WaitTimeout(
+                f"job {self._id} has not ended within {timeout:g} s; it goes on, wait again or cancel it"
+            )
 
     def _outcome(self) -> R:
         execution = self._execution
@@ -228,7 +232,9 @@ class JobHandle(Generic[R]):
         error = execution.error
         assert error is not None
         if not getattr(error, "__notes__", None):
-            error.add_note(f"jobnb: this is job {self._id}; jobnb.get('{self._id}').logs() has what it printed")
+            error.add_note(
+                f"jobnb: this is job {self._id}; jobnb.get('{self._id}').logs() has what it printed"
+            )
         # raising adds frames each time: begin anew at the user's own line
         if not hasattr(error, "_jobnb_trace"):
             error._jobnb_trace = error.__traceback__  # type: ignore[attr-defined] # kept with the error itself
@@ -303,7 +309,12 @@ def snapshot(execution: Execution, row: Job | None = None) -> Job:
     known = {} if row is None else row.model_dump()
     return Job.model_construct(
         **{
-            **(known or Job.model_construct(job_id=UUID(execution.job_id), job_type=execution.job_type).model_dump()),
+            **(
+                known
+                or Job.model_construct(
+                    job_id=UUID(execution.job_id), job_type=execution.job_type
+                ).model_dump()
+            ),
             "job_id": UUID(execution.job_id),
             "job_type": execution.job_type,
             "name": execution.name,

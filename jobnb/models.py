@@ -64,7 +64,9 @@ def check_job_type(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidInput(f"job_type is {value!r:.80}: give a text such as 'analysis'", argument="job_type")
     if not value.strip():
-        raise InvalidInput(f"job_type is {value!r}, an empty text: give one such as 'analysis'", argument="job_type")
+        raise InvalidInput(
+            f"job_type is {value!r}, an empty text: give one such as 'analysis'", argument="job_type"
+        )
     if len(value) > JOB_TYPE_LIMIT:
         raise InvalidInput(
             f"job_type has {len(value)} characters, the limit is {JOB_TYPE_LIMIT}: {value!r:.80}; put the rest in name=",
@@ -116,7 +118,11 @@ def check_status(value: object) -> JobStatus:
     if isinstance(value, str) and value.lower() in list(JobStatus):
         return JobStatus(value.lower())
     known = ", ".join(JobStatus)
-    hint = " (a cancelled, timed-out or lost job is failed; its error_kind says which)" if isinstance(value, str) and value in _KINDS else ""
+    hint = (
+        " (a cancelled, timed-out or lost job is failed; its error_kind says which)"
+        if isinstance(value, str) and value in _KINDS
+        else ""
+    )
     raise InvalidInput(f"status is {value!r:.80}: give one of {known}{hint}", argument="status")
 
 
@@ -143,7 +149,8 @@ def check_seconds(argument: str, value: object) -> float:
     good = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not good or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type] # good says it is a number
         raise InvalidInput(
-            f"{argument} is {value!r:.80}: give a positive number of seconds, or None for no limit", argument=argument
+            f"{argument} is {value!r:.80}: give a positive number of seconds, or None for no limit",
+            argument=argument,
         )
     return float(value)  # type: ignore[arg-type] # checked above
 

@@ -101,6 +101,7 @@ class Runtime:
         self.threads = Threads(settings.max_workers)
         self._caretaker = Caretaker(self)
         self._running: set[Execution] = set()
+        self._heeded: set[UUID] = set()
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
         self._opened = self.is_closed = False
         self._kernel_lock: liveness.KernelLock | None = None
@@ -122,6 +123,11 @@ class Runtime:
     ) -> R:
         """Like `run`, without blocking the event loop; a cancelled `await` may still have written."""
         return await self.database.in_thread(functools.partial(self.run, query, *args, **kwargs))
+
+    @property
+    def is_open(self) -> bool:
+        """True once this process has made itself known."""
+        return self._opened and not self.is_closed
 
     # -- taking jobs
 
@@ -172,7 +178,9 @@ class Runtime:
         execution.start_members = self._members(call)
         future: Future[Any] = Future()
         execution.when_ended(lambda: _resolve(future, execution))
-        future.add_done_callback(lambda done: execution.request_stop("cancelled") if done.cancelled() else None)
+        future.add_done_callback(
+            lambda done: execution.request_stop("cancelled") if done.cancelled() else None
+        )
         plain = self._plain_call(execution)
 
         def begin() -> Any:
@@ -206,13 +214,16 @@ class Runtime:
     def cancel(self, job_id: UUID | str) -> bool:
         """Ask any job to stop; True if it was unfinished and the request is recorded."""
         execution = self.execution_of(job_id)
-        if execution is not None:
-            if execution.is_final:
-                return False
-            self.cancel_here(execution)
-            if execution.is_final:
-                return True
-        return self.run(queries.cancel_job, job_id)  # type: ignore[arg-type] # a text is understood too
+        if execution is None:
+            return self.run(queries.cancel_job, job_id)  # type: ignore[arg-type] # a text is understood too
+        if execution.is_final:
+            return False
+        self.cancel_here(execution)
+        if not execution.is_final:
+            # for those who watch the row; the job itself knows already, whether or not the database can be reached
+            with contextlib.suppress(DatabaseUnavailable):
+                self.run(queries.cancel_job, job_id)  # type: ignore[arg-type]
+        return True
 
     # -- what the caretaker does
 
@@ -233,7 +244,10 @@ class Runtime:
                 if (execution := self.active.get(str(job_id))) is not None:
                     self.cancel_here(execution)
         for job_id, retry_of, job_type in self.database.run(queries.retry_requests, kernel_id):
-            if str(job_id) not in self.active:
+            with self._lock:
+                is_new = job_id not in self._heeded
+                self._heeded.add(job_id)
+            if is_new:
                 self._retry(job_id, retry_of, job_type)
 
     def _retry(self, job_id: UUID, retry_of: UUID, job_type: str) -> None:
@@ -350,9 +364,6 @@ class Runtime:
             self._failed[execution.job_id] = execution
             if len(self._failed) > self.KEPT_CALLS:
                 self._failed.pop(next(iter(self._failed)), None)
-        else:
-            # a finished call's arguments may be large; its handle is enough to keep the value
-            execution.call = None
 
     def _sweep(self) -> list[Event]:
         with self._sweeping:
@@ -373,7 +384,9 @@ def _resolve(future: Future[Any], execution: Execution) -> None:
     if not future.running() and not future.set_running_or_notify_cancel():
         return
     error = execution.error
-    future.set_exception(error if error is not None else JobLost(execution.job_id, "it ended without a reason"))
+    future.set_exception(
+        error if error is not None else JobLost(execution.job_id, "it ended without a reason")
+    )
 
 
 def _runtimes() -> dict[tuple[Any, ...], Runtime]:

@@ -187,9 +187,13 @@ class _Service:
         timeout = check_seconds("timeout", given["timeout"]) if "timeout" in given else None
         retries = given.get("retries", 0)
         if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= 1000:
-            raise InvalidInput(f"retries is {retries!r:.80}: give a whole number from 0 to 1000", argument="retries")
+            raise InvalidInput(
+                f"retries is {retries!r:.80}: give a whole number from 0 to 1000", argument="retries"
+            )
         members = []
-        references = {key: check_id(key, given[key]) for key in ("document_id", "property_id") if key in given}
+        references = {
+            key: check_id(key, given[key]) for key in ("document_id", "property_id") if key in given
+        }
         if references:
             self._check_references(references)
             members += [f'"{key}":"{value}"' for key, value in references.items()]
@@ -207,7 +211,8 @@ class _Service:
             return  # the job is accepted all the same; the row keeps a note if the id turns out to be unknown
         for argument in missing:
             raise InvalidInput(
-                f"{argument} is {references[argument]}: no such row in its table; add it there first", argument=argument
+                f"{argument} is {references[argument]}: no such row in its table; add it there first",
+                argument=argument,
             )
 
     def _place(self, executor: Executor | None) -> Threads | Borrowed:

@@ -65,7 +65,9 @@ class Database:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.url: DatabaseURL | None = None if settings.database_url is None else normalize(settings.database_url)
+        self.url: DatabaseURL | None = (
+            None if settings.database_url is None else normalize(settings.database_url)
+        )
         self.embedded: EmbeddedServer | None = embedded_server(settings.home) if self.url is None else None
         self._watchdog = Watchdog()
         # readers find out whether an idle connection still works; the writer retries anyway
@@ -82,7 +84,9 @@ class Database:
     @property
     def where(self) -> str:
         """The server in words, without its password."""
-        return self.url.display if self.url else f"the embedded server in {self.embedded and self.embedded.home}"
+        return (
+            self.url.display if self.url else f"the embedded server in {self.embedded and self.embedded.home}"
+        )
 
     def redact(self, text: str) -> str:
         """`text` with this database's password taken out."""
@@ -120,7 +124,9 @@ class Database:
         self._threads.add(work)
         return await answer
 
-    def write(self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def write(
+        self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
         """Like `run`, on the connection that the recorder's writer keeps for itself."""
         self.open()
         return self._run(self._writer, query, *args, **kwargs)
@@ -161,7 +167,12 @@ class Database:
         self._writer.dispose(close=False)
 
     def _run(
-        self, engine: Engine, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
+        self,
+        engine: Engine,
+        query: Callable[Concatenate[Connection, P], R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> R:
         if needs_transaction(query):
             engine = engine.execution_options(isolation_level="READ COMMITTED")

@@ -71,7 +71,7 @@ class Watchdog:
 def _cut(connection: psycopg.Connection[Any]) -> None:
     try:
         duplicate = socket.socket(fileno=os.dup(connection.fileno()))
-    except Exception:  # noqa: BLE001 - the connection was closed meanwhile, which is what a cut is for
+    except Exception:
         return
     with duplicate:
         try:
@@ -95,7 +95,7 @@ def connect_within(seconds: float, connect: Callable[[], Any]) -> Any:
     def call() -> None:
         try:
             connection = connect()
-        except BaseException as error:  # noqa: BLE001 - handed to the waiting thread, which raises it
+        except BaseException as error:
             answer.put((None, error))
             return
         if late.is_set():

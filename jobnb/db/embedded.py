@@ -67,7 +67,11 @@ class EmbeddedServer:
         """
         with self._lock:
             self._check_owner()
-            if self._client_lock is not None and self._folders and launcher.running_pid(self._folders) is not None:
+            if (
+                self._client_lock is not None
+                and self._folders
+                and launcher.running_pid(self._folders) is not None
+            ):
                 return
             try:
                 self._join()
@@ -95,6 +99,16 @@ class EmbeddedServer:
                 self._start_lock.unlock()
             else:
                 clients.close()
+
+    def leave_running(self) -> None:
+        """This process is no longer a client, and the server goes on: for a tool that connects next.
+
+        It stops when a later client was the last one.
+        """
+        with self._lock:
+            if self._client_lock is not None and self._owner == os.getpid():
+                self._client_lock.close()
+                self._client_lock = None
 
     def status(self) -> ServerStatus:
         """Look, without starting anything."""

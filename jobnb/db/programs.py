@@ -93,7 +93,12 @@ def _copy(installation: Path, target: Path) -> None:
 def _parts(installation: Path) -> list[Path]:
     """What the programs need; they find their libraries by the path from one to the other."""
     libraries = installation.parent.with_name(f"{_WHEEL}.libs")
-    return [installation / "bin", installation / "lib", installation / "share", *filter(Path.exists, [libraries])]
+    return [
+        installation / "bin",
+        installation / "lib",
+        installation / "share",
+        *filter(Path.exists, [libraries]),
+    ]
 
 
 def _open_for_reading(path: Path) -> None:

@@ -47,7 +47,8 @@ def job_card(job: Job) -> str:
 def job_table(jobs: Sequence[Job], heading: str = "") -> str:
     """Several jobs as a table, in the order given."""
     head = "".join(
-        f'<th style="{_CELL}">{name}</th>' for name in ("state", "id", "type", "name", "created", "time", "message")
+        f'<th style="{_CELL}">{name}</th>'
+        for name in ("state", "id", "type", "name", "created", "time", "message")
     )
     rows = "".join(f"<tr>{_row(job)}</tr>" for job in jobs)
     note = f'<div style="{_FONT};margin-bottom:4px">{escape(heading)}</div>' if heading else ""

@@ -1,6 +1,6 @@
 """Where jobs run.
 
-    runner.py    what happens around every call, wherever it runs
-    failure.py   what is kept of an exception
-    threads.py   the default: threads of this process
+runner.py    what happens around every call, wherever it runs
+failure.py   what is kept of an exception
+threads.py   the default: threads of this process
 """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 1_000
 TRACEBACK_LIMIT = 100_000
-_OURS = str(Path(__file__).parents[1])
+_OURS = str(Path(__file__).parent)
 _LIBRARY = str(Path(traceback.__file__).parent)
 
 
@@ -29,7 +29,7 @@ def summary(error: BaseException) -> str:
     kind = type(error).__name__
     try:
         message = " ".join(str(error).split())
-    except BaseException as second:  # noqa: BLE001 - a broken __str__ may raise anything, and the job has to end
+    except BaseException as second:
         message = f"(its message can't be shown: __str__ raised {type(second).__name__})"
     if isinstance(error, SystemExit):
         message = f"the job called sys.exit({message})"
@@ -43,7 +43,7 @@ def formatted(error: BaseException) -> str:
     try:
         lines = traceback.format_exception(type(error), error, trace, limit=-60)
         text = clean("".join(lines))
-    except BaseException as second:  # noqa: BLE001 - as in summary
+    except BaseException as second:
         text = f"{''.join(traceback.format_tb(trace, limit=-60))}{summary(error)} ({type(second).__name__} in it)\n"
     if len(text) <= TRACEBACK_LIMIT:
         return text

@@ -57,7 +57,7 @@ class Runner:
         timer = self._start_timer(execution)
         try:
             value = self._attempts(execution, call)
-        except BaseException as error:  # noqa: BLE001 - whatever a job raises, SystemExit included, is its failure
+        except BaseException as error:
             self._fail(execution, error)
         else:
             self._complete(execution, value)
@@ -87,7 +87,7 @@ class Runner:
             execution.request_stop("cancelled")
             self._fail(execution, error)
             raise
-        except BaseException as error:  # noqa: BLE001 - as in run
+        except BaseException as error:
             self._fail(execution, error)
         else:
             self._complete(execution, value)
@@ -130,7 +130,9 @@ class Runner:
 
     def _next_attempt(self, execution: Execution, reason: str, pause: float) -> None:
         assert execution.log is not None
-        execution.log.remark(self._redact(f"attempt {execution.attempt} failed: {reason}; the next one in {pause:g} s"))
+        execution.log.remark(
+            self._redact(f"attempt {execution.attempt} failed: {reason}; the next one in {pause:g} s")
+        )
         execution.message = f"attempt {execution.attempt} failed: {reason}"
         execution.stop_event.wait(pause)
         execution.check_stop()
@@ -149,7 +151,9 @@ class Runner:
         execution.request_stop("timeout")
         if not execution.wait(TIMEOUT_GRACE):
             seconds = f"{execution.timeout:g}"
-            self.abandon(execution, "timeout", f"timed out after {seconds} s; the function may still be running")
+            self.abandon(
+                execution, "timeout", f"timed out after {seconds} s; the function may still be running"
+            )
 
     def _complete(self, execution: Execution, value: Any) -> None:
         encoded = encode(value)
@@ -187,14 +191,18 @@ class Runner:
         self._end(execution, "failed", members)
 
     def _end(self, execution: Execution, status: str, members: str) -> None:
-        execution.finished_at = max(datetime.now(UTC), execution.started_at or execution.created_at or _LONG_AGO)
+        execution.finished_at = max(
+            datetime.now(UTC), execution.started_at or execution.created_at or _LONG_AGO
+        )
         if execution.began:
             execution.duration = time.monotonic() - execution.began
         try:
             if execution.log is not None and (lines := execution.log.close()):
                 rows = as_members(execution.job_id, lines)
                 self._put(Event(EventKind.LOGS, execution.job_id, execution.attempt, rows))
-            self._put(Event(EventKind.END, execution.job_id, execution.attempt, f"{_ending(execution)},{members}"))
+            self._put(
+                Event(EventKind.END, execution.job_id, execution.attempt, f"{_ending(execution)},{members}")
+            )
         except ServiceClosed as error:
             execution.problem = f"its end could not be recorded: {error}"
         execution.status = status

@@ -71,7 +71,9 @@ class JobLog:
             if left_out > 0:
                 first = self._tail[0]
                 self._ready.append(
-                    first._replace(n=first.n - 1, stream="jobnb", text=f"… {left_out:,} lines were left out here …")
+                    first._replace(
+                        n=first.n - 1, stream="jobnb", text=f"… {left_out:,} lines were left out here …"
+                    )
                 )
             lines, self._ready = [*self._ready, *self._tail], []
             self._tail.clear()
@@ -91,7 +93,13 @@ def as_members(job_id: str, lines: list[Line]) -> str:
     """The lines as rows of job_logs, in JSON, ready for an event."""
     return ",".join(
         json.dumps(
-            {"job_id": job_id, "n": line.n, "at": line.at.isoformat(), "stream": line.stream, "line": clean(line.text)}
+            {
+                "job_id": job_id,
+                "n": line.n,
+                "at": line.at.isoformat(),
+                "stream": line.stream,
+                "line": clean(line.text),
+            }
         )
         for line in lines
     )

@@ -85,5 +85,7 @@ def _fraction(value: object) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if math.isnan(number):
-        raise InvalidInput(f"fraction is {value!r:.80}: give a number from 0 to 1, or None", argument="fraction")
+        raise InvalidInput(
+            f"fraction is {value!r:.80}: give a number from 0 to 1, or None", argument="fraction"
+        )
     return min(1.0, max(0.0, number))

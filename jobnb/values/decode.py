@@ -43,7 +43,7 @@ def _node(tree: Any) -> Any:
     if decoder is not None:
         try:
             return decoder(tree)
-        except Exception:  # noqa: BLE001 - anything may stand in a row; what can't be read is shown as it is
+        except Exception:
             return tree
     return tree
 
@@ -134,7 +134,9 @@ def _make_enum(kind: type, fields: dict[str, Any]) -> Any:
 
 
 def _make_dataclass(kind: type, fields: dict[str, Any]) -> Any:
-    if not dataclasses.is_dataclass(kind) or {field.name for field in dataclasses.fields(kind)} != set(fields):
+    if not dataclasses.is_dataclass(kind) or {field.name for field in dataclasses.fields(kind)} != set(
+        fields
+    ):
         return None
     made: Any = object.__new__(kind)
     for name, value in fields.items():

@@ -50,7 +50,10 @@ def encode_fields(mapping: Mapping[str, Any]) -> Encoded:
         InvalidInput: it is no mapping, its keys are not texts, or it can't be stored as an object.
     """
     if not isinstance(mapping, Mapping):
-        raise InvalidInput(f"result is a {type(mapping).__name__}: give a dict, such as {{'result': value}}", argument="result")
+        raise InvalidInput(
+            f"result is a {type(mapping).__name__}: give a dict, such as {{'result': value}}",
+            argument="result",
+        )
     if not all(isinstance(key, str) for key in mapping):
         raise InvalidInput("result has keys that are not texts: give a dict with text keys", "result")
     encoded = encode(dict(mapping))

@@ -8,7 +8,6 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobnb.values.advice import TO_FILE
 from jobnb.values.objects import object_tag
 from jobnb.values.tags import MAX_ELEMENTS, TAG, Json
 from jobnb.values.walk import Unstorable, float_text

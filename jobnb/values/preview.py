@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 SECONDS = 1.0
 MAX_LEVEL = 6
 MAX_ITEMS = 100
-_PLAIN_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "pathlib", "pathlib._local", "fractions"})
+_PLAIN_MODULES = frozenset(
+    {"builtins", "datetime", "decimal", "uuid", "pathlib", "pathlib._local", "fractions"}
+)
 _BRACKETS: dict[type, tuple[str, str]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),
@@ -169,7 +171,7 @@ def _repr_in_thread(value: object, limit: int, seconds: float) -> str | None:
     def run() -> None:
         try:
             answer.append(str.__str__(repr(value))[:limit])
-        except BaseException as error:  # noqa: B036 - sys.exit() in a __repr__ ends that __repr__ and nothing else
+        except BaseException as error:
             answer.append(f"<{type_name(type(value))}: its repr raised {type_name(type(error))}>")
 
     helper = threading.Thread(

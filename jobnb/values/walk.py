@@ -38,11 +38,11 @@ MAX_PREVIEWS = 20
 TOO_BIG = f"it takes more than {MAX_JSON // 1024} KiB as JSON; return less of it, or {TO_FILE}"
 
 
-class GiveUp(Exception):  # noqa: N818 - never leaves this package
+class GiveUp(Exception):
     """The value as a whole can't be stored; the text says why."""
 
 
-class Unstorable(Exception):  # noqa: N818 - never leaves this package
+class Unstorable(Exception):
     """One part can't be stored; the text says why and what to do."""
 
 
@@ -91,7 +91,9 @@ class Walk:
         self.count(size)
         return [self.child(index, item) for index, item in enumerate(list(values))]
 
-    def mapping(self, size: int, pairs: Iterable[tuple[Any, Any]], step: Callable[[Any], object] | None = None) -> Json:
+    def mapping(
+        self, size: int, pairs: Iterable[tuple[Any, Any]], step: Callable[[Any], object] | None = None
+    ) -> Json:
         """A plain object, or a tagged list of items where the keys are not ones a plain object can have.
 
         Args:
@@ -107,7 +109,8 @@ class Walk:
             return {TAG: "dict", "items": items}
         self.reordered = self.reordered or not in_jsonb_order(keys)
         return {
-            key: self.child(step(key) if step else key, item) for key, (_, item) in zip(keys, pairs, strict=True)
+            key: self.child(step(key) if step else key, item)
+            for key, (_, item) in zip(keys, pairs, strict=True)
         }
 
     def key(self, key: Any) -> Json:
@@ -134,9 +137,7 @@ class Walk:
         """
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            raise GiveUp(
-                f"it holds more than {MAX_NODES:,} values; return less of it, or {TO_FILE}"
-            )
+            raise GiveUp(f"it holds more than {MAX_NODES:,} values; return less of it, or {TO_FILE}")
 
     def grow(self, characters: int) -> None:
         """Add to the length of the text to come, so that a walk ends long before memory does.

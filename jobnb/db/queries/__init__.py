@@ -15,7 +15,15 @@ from jobnb.db.queries.change import (
     start_job,
     update_job_status,
 )
-from jobnb.db.queries.kernels import beat, cancel_requests, close_lost, leave, list_kernels, register, retry_requests
+from jobnb.db.queries.kernels import (
+    beat,
+    cancel_requests,
+    close_lost,
+    leave,
+    list_kernels,
+    register,
+    retry_requests,
+)
 from jobnb.db.queries.logs import get_logs
 from jobnb.db.queries.read import (
     count_by_state,

@@ -33,6 +33,7 @@ _BEFORE = {
     JobStatus.DONE: (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS, JobStatus.DONE),
     JobStatus.FAILED: (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS, JobStatus.FAILED),
 }
+_SCHEDULED = literal("scheduled", jobs.c.status.type)
 _MESSAGE_LIMIT = 100_000
 
 
@@ -66,7 +67,9 @@ def start_job(conn: Connection, job_id: UUID) -> Job:
         JobNotFound: no such job.
         InvalidTransition: it is done or failed.
     """
-    return _change(conn, job_id, JobStatus.IN_PROGRESS, {"started_at": func.coalesce(jobs.c.started_at, _NOW)})
+    return _change(
+        conn, job_id, JobStatus.IN_PROGRESS, {"started_at": func.coalesce(jobs.c.started_at, _NOW)}
+    )
 
 
 @statement(transaction=True)
@@ -95,7 +98,9 @@ def fail_job(conn: Connection, job_id: UUID, error_message: str) -> Job:
     """
     kind = func.coalesce(jobs.c.error_kind, "error")
     message = _message(error_message)
-    return _change(conn, job_id, JobStatus.FAILED, {**_ending(), "error_message": message, "error_kind": kind})
+    return _change(
+        conn, job_id, JobStatus.FAILED, {**_ending(), "error_message": message, "error_kind": kind}
+    )
 
 
 @statement(transaction=True)
@@ -188,7 +193,16 @@ def retry_job(conn: Connection, job_id: UUID) -> Job:
             "submit it again (its source column has the function's text)",
             argument="job_id",
         )
-    kept = ("document_id", "property_id", "job_type", "name", "initial_data", "kernel_id", "source", "group_id")
+    kept = (
+        "document_id",
+        "property_id",
+        "job_type",
+        "name",
+        "initial_data",
+        "kernel_id",
+        "source",
+        "group_id",
+    )
     row = conn.execute(
         insert(jobs)
         .values(job_id=new_job_id(), retry_of=job_id, created_at=_NOW, **{name: old[name] for name in kept})
@@ -233,7 +247,7 @@ def _change(conn: Connection, job_id: UUID, status: JobStatus | None, values: di
     if status is not None:
         # `lost` is a suspicion: whoever says how the job really ended is believed
         lost = (jobs.c.error_kind == "lost") & literal(status.is_final)
-        query = query.where(func.coalesce(jobs.c.status, "scheduled").in_(_BEFORE[status]) | lost)
+        query = query.where(func.coalesce(jobs.c.status, _SCHEDULED).in_(_BEFORE[status]) | lost)
         values["status"] = status.value
         if status is JobStatus.DONE:
             values |= {"error_kind": None, "error_message": values.get("error_message")}

@@ -83,5 +83,3 @@ def close_lost(conn: Connection, kernel_ids: Sequence[UUID]) -> list[UUID]:
     gone = kernels.c.kernel_id.in_(kernel_ids) & kernels.c.stopped_at.is_(None)
     conn.execute(update(kernels).where(gone).values(stopped_at=func.now()))
     return lost
-
-

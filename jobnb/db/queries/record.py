@@ -31,14 +31,37 @@ _RECORDS = (
     + ", ".join(f"{column.name} {_sql_type(column)}" for column in _COLUMNS)
     + ")"
 )
-_DEFAULTS = {"attempt": "1", "max_attempts": "1", "result": "'{}'::jsonb", "status": "'scheduled'::job_status"}
+_DEFAULTS = {
+    "attempt": "1",
+    "max_attempts": "1",
+    "result": "'{}'::jsonb",
+    "status": "'scheduled'::job_status",
+}
 _VALUES = ", ".join(
     f"coalesce(r.{column.name}, {_DEFAULTS[column.name]})" if column.name in _DEFAULTS else f"r.{column.name}"
     for column in _COLUMNS
 )
 # what a row keeps once it has it; every other column follows the newest record that names it
-_FIRST_WINS = ("document_id", "job_type", "created_at", "property_id", "name", "initial_data", "group_id", "retry_of")
-_NEVER_SET = ("job_id", "status", "attempt", "max_attempts", "error_kind", "error_message", "started_at", "result")
+_FIRST_WINS = (
+    "document_id",
+    "job_type",
+    "created_at",
+    "property_id",
+    "name",
+    "initial_data",
+    "group_id",
+    "retry_of",
+)
+_NEVER_SET = (
+    "job_id",
+    "status",
+    "attempt",
+    "max_attempts",
+    "error_kind",
+    "error_message",
+    "started_at",
+    "result",
+)
 
 
 def _assignments(new: str, result: str) -> str:

@@ -1,0 +1,5 @@
+"""`python -m jobnb`: the command line."""
+
+from jobnb.cli import main
+
+main()
