@@ -129,9 +129,7 @@ def map(
     runtime.open()
     place = service._place(None)  # noqa: SLF001 - the same floor's two halves
     group_id = uuid.uuid4()
-    calls = [
-        Call(callee, fn, item, {}, one, place) for item, one in zip(items, repeat(options), strict=False)
-    ]
+    calls = [Call(callee, fn, item, {}, one, place) for item, one in zip(items, repeat(options), strict=False)]
     executions = runtime.submit_all(calls, str(group_id))
     return JobGroup(group_id, [JobHandle(runtime, execution.job_id, execution) for execution in executions])
 

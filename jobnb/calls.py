@@ -9,11 +9,13 @@ import json
 import os
 import sys
 import weakref
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobnb.errors import InvalidInput, InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SOURCE_LIMIT = 64_000
 """Characters of a function's text that are kept."""
@@ -61,9 +63,7 @@ def look_up(fn: Callable[..., Any]) -> Callee:
     return callee
 
 
-def check_arguments(
-    callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]
-) -> None:
+def check_arguments(callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]) -> None:
     """See to it that the call fits, before anything is stored.
 
     Args:
@@ -100,9 +100,7 @@ def _describe(fn: Callable[..., Any]) -> Callee:
     name = getattr(plain, "__qualname__", None) or type(plain).__qualname__
     name = name.rpartition("<locals>.")[2]
     if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
-        collect = (
-            "[item async for item in ...]" if inspect.isasyncgenfunction(plain) else f"list({name}(...))"
-        )
+        collect = "[item async for item in ...]" if inspect.isasyncgenfunction(plain) else f"list({name}(...))"
         raise InvalidInput(
             f"{name} is a generator function: running it would only make a generator; submit a function that "
             f"returns {collect}",
@@ -148,9 +146,7 @@ def _source(fn: Any, name: str) -> str:
     if code is not None:
         facts |= {"file": code.co_filename, "line": code.co_firstlineno}
     facts |= _surroundings()
-    return json.dumps({key: value for key, value in facts.items() if value is not None}).replace(
-        "\\u0000", "\\ufffd"
-    )
+    return json.dumps({key: value for key, value in facts.items() if value is not None}).replace("\\u0000", "\\ufffd")
 
 
 @functools.lru_cache(maxsize=1)

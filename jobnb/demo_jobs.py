@@ -14,14 +14,11 @@ Row = tuple[list[float], int]
 
 def load_wine() -> list[Row]:
     """The 178 wines: measurements scaled to mean 0 and deviation 1, and the cultivar."""
-    with (resources.files("jobnb") / "data" / "wine.csv").open(encoding="utf-8", newline="") as file:
-        rows = [[float(cell) for cell in row] for row in list(csv.reader(file))[1:]]
+    lines = (resources.files("jobnb") / "data" / "wine.csv").read_text(encoding="utf-8").splitlines()
+    rows = [[float(cell) for cell in row] for row in csv.reader(lines[1:])]
     columns = list(zip(*[row[:-1] for row in rows], strict=True))
     scales = [(fmean(column), stdev(column)) for column in columns]
-    scaled = [
-        [(cell - mean) / deviation for cell, (mean, deviation) in zip(row, scales, strict=False)]
-        for row in rows
-    ]
+    scaled = [[(cell - mean) / deviation for cell, (mean, deviation) in zip(row, scales, strict=False)] for row in rows]
     return [(measurements, int(row[-1])) for measurements, row in zip(scaled, rows, strict=True)]
 
 
@@ -34,9 +31,7 @@ def cross_validate_neighbours(wines: list[Row], neighbours: int, rounds: int = 1
         for fold in range(5):
             train = [wine for index, wine in enumerate(shuffled) if index % 5 != fold]
             tested = shuffled[fold::5]
-            hits = sum(
-                _nearest(train, measurements, neighbours) == cultivar for measurements, cultivar in tested
-            )
+            hits = sum(_nearest(train, measurements, neighbours) == cultivar for measurements, cultivar in tested)
             scores.append(hits / len(tested))
         print(f"round {number + 1}: accuracy so far {fmean(scores):.4f}")
     return {
@@ -71,8 +66,7 @@ def fit_naive_bayes(wines: list[Row], deviation_floor: float) -> float:
 
 def _nearest(train: list[Row], measurements: list[float], neighbours: int) -> int:
     distances = sorted(
-        (sum((a - b) ** 2 for a, b in zip(measurements, other, strict=True)), cultivar)
-        for other, cultivar in train
+        (sum((a - b) ** 2 for a, b in zip(measurements, other, strict=True)), cultivar) for other, cultivar in train
     )
     votes = [cultivar for _, cultivar in distances[:neighbours]]
     return max(set(votes), key=votes.count)

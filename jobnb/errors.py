@@ -91,11 +91,7 @@ class InvalidTransition(JobnbError):
     def __init__(self, job_id: UUID | str, current: str, wanted: str) -> None:
         super().__init__(
             f"job {job_id} is {current}: it can't become {wanted}"
-            + (
-                " (done and failed are final; retry_job starts it anew)"
-                if current in ("done", "failed")
-                else ""
-            )
+            + (" (done and failed are final; retry_job starts it anew)" if current in ("done", "failed") else "")
         )
         self.job_id, self.current, self.wanted = job_id, current, wanted
 

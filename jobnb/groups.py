@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
-from uuid import UUID
 
 from jobnb.display import html, text
 from jobnb.errors import WaitTimeout
@@ -16,6 +15,7 @@ from jobnb.models import Job, check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from uuid import UUID
 
 R = TypeVar("R")
 

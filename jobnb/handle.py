@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from jobnb.db import queries
@@ -47,9 +47,7 @@ _KINDS = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
 class JobHandle(Generic[R]):
     """One job, wherever it runs. Made by `submit`, `map` and `get`, not by hand."""
 
-    def __init__(
-        self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None
-    ) -> None:
+    def __init__(self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None) -> None:
         self._runtime, self._id, self._execution, self._job = runtime, job_id, execution, job
 
     # -- what it is
@@ -158,10 +156,14 @@ class JobHandle(Generic[R]):
             except Exception:
                 _log.exception("jobnb: a done callback of job %s raised", self._id)
 
+        def wait_and_call() -> None:
+            self.wait()
+            call()
+
         if self._execution is not None:
             self._execution.when_ended(call)
         else:
-            threading.Thread(target=lambda: (self.wait(), call()), name="jobnb-callback", daemon=True).start()
+            threading.Thread(target=wait_and_call, name="jobnb-callback", daemon=True).start()
 
     def __await__(self) -> Generator[Any, None, R]:
         """Wait without blocking the loop; `await job` is `job.result()` for coroutines."""
@@ -219,26 +221,22 @@ class JobHandle(Generic[R]):
         if timeout is not None and timeout != 0:
             timeout = check_seconds("timeout", timeout)
         if not self.wait(timeout):
-            raise WaitTimeout(
-                f"job {self._id} has not ended within {timeout:g} s; it goes on, wait again or cancel it"
-            )
+            raise WaitTimeout(f"job {self._id} has not ended within {timeout:g} s; it goes on, wait again or cancel it")
 
     def _outcome(self) -> R:
         execution = self._execution
         if execution is None:
-            return _stored_value(self._final_job())
+            return cast("R", _stored_value(self._final_job()))
         if execution.status == "done":
             return execution.value  # type: ignore[no-any-return] # R is what the caller said
         error = execution.error
         assert error is not None
         if not getattr(error, "__notes__", None):
-            error.add_note(
-                f"jobnb: this is job {self._id}; jobnb.get('{self._id}').logs() has what it printed"
-            )
+            error.add_note(f"jobnb: this is job {self._id}; jobnb.get('{self._id}').logs() has what it printed")
         # raising adds frames each time: begin anew at the user's own line
-        if not hasattr(error, "_jobnb_trace"):
-            error._jobnb_trace = error.__traceback__  # type: ignore[attr-defined] # kept with the error itself
-        raise error.with_traceback(error._jobnb_trace)  # type: ignore[attr-defined]
+        if not hasattr(error, "jobnb_trace"):
+            error.jobnb_trace = error.__traceback__  # type: ignore[attr-defined] # kept with the error itself
+        raise error.with_traceback(error.jobnb_trace)  # type: ignore[attr-defined]
 
     def _look(self) -> Job:
         if self._job is not None and self._job.status.is_final:
@@ -309,12 +307,7 @@ def snapshot(execution: Execution, row: Job | None = None) -> Job:
     known = {} if row is None else row.model_dump()
     return Job.model_construct(
         **{
-            **(
-                known
-                or Job.model_construct(
-                    job_id=UUID(execution.job_id), job_type=execution.job_type
-                ).model_dump()
-            ),
+            **(known or Job.model_construct(job_id=UUID(execution.job_id), job_type=execution.job_type).model_dump()),
             "job_id": UUID(execution.job_id),
             "job_type": execution.job_type,
             "name": execution.name,

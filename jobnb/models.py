@@ -64,12 +64,10 @@ def check_job_type(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidInput(f"job_type is {value!r:.80}: give a text such as 'analysis'", argument="job_type")
     if not value.strip():
-        raise InvalidInput(
-            f"job_type is {value!r}, an empty text: give one such as 'analysis'", argument="job_type"
-        )
+        raise InvalidInput(f"job_type is {value!r}, an empty text: give one such as 'analysis'", argument="job_type")
     if len(value) > JOB_TYPE_LIMIT:
         raise InvalidInput(
-            f"job_type has {len(value)} characters, the limit is {JOB_TYPE_LIMIT}: {value!r:.80}; put the rest in name=",
+            f"job_type has {len(value)} characters, the limit is {JOB_TYPE_LIMIT}: {value!r:.80}; put it in name=",
             argument="job_type",
         )
     return check_text("job_type", value)
@@ -146,13 +144,11 @@ def check_seconds(argument: str, value: object) -> float:
     Raises:
         InvalidInput: anything else; texts are refused.
     """
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not good or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type] # good says it is a number
-        raise InvalidInput(
-            f"{argument} is {value!r:.80}: give a positive number of seconds, or None for no limit",
-            argument=argument,
-        )
-    return float(value)  # type: ignore[arg-type] # checked above
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+        return float(value)
+    raise InvalidInput(
+        f"{argument} is {value!r:.80}: give a positive number of seconds, or None for no limit", argument=argument
+    )
 
 
 def aware(moment: datetime | None) -> datetime | None:

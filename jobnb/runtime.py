@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeV
 from uuid import UUID
 
 from jobnb import recovery
-from jobnb.calls import Callee
 from jobnb.caretaker import Caretaker
 from jobnb.db import queries
 from jobnb.db.database import Database
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from jobnb.calls import Callee
     from jobnb.settings import Settings
 
 P = ParamSpec("P")
@@ -95,9 +95,7 @@ class Runtime:
         self._failed: dict[str, Execution] = {}
         self._folder = spool_folder(settings.home, self.database)
         self.recorder = Recorder(self.database, self._folder, self.kernel_id, self._sweep, self._note_problem)
-        self.runner = Runner(
-            self.recorder.put, self.database.redact, settings.log_lines, self._started, self._ended
-        )
+        self.runner = Runner(self.recorder.put, self.database.redact, settings.log_lines, self._started, self._ended)
         self.threads = Threads(settings.max_workers)
         self._caretaker = Caretaker(self)
         self._running: set[Execution] = set()
@@ -144,9 +142,7 @@ class Runtime:
                 return
             self.database.open()
             self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id)
-            self.database.run(
-                queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()}
-            )
+            self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
             self._opened = True
 
@@ -178,9 +174,7 @@ class Runtime:
         execution.start_members = self._members(call)
         future: Future[Any] = Future()
         execution.when_ended(lambda: _resolve(future, execution))
-        future.add_done_callback(
-            lambda done: execution.request_stop("cancelled") if done.cancelled() else None
-        )
+        future.add_done_callback(lambda done: execution.request_stop("cancelled") if done.cancelled() else None)
         plain = self._plain_call(execution)
 
         def begin() -> Any:
@@ -384,9 +378,7 @@ def _resolve(future: Future[Any], execution: Execution) -> None:
     if not future.running() and not future.set_running_or_notify_cancel():
         return
     error = execution.error
-    future.set_exception(
-        error if error is not None else JobLost(execution.job_id, "it ended without a reason")
-    )
+    future.set_exception(error if error is not None else JobLost(execution.job_id, "it ended without a reason"))
 
 
 def _runtimes() -> dict[tuple[Any, ...], Runtime]:
@@ -428,7 +420,7 @@ if not sys.__dict__.get("_jobnb_hooks"):
     sys.__dict__["_jobnb_hooks"] = True
     try:
         # earlier than atexit, which a Jupyter restart never reaches; private since Python 3.9
-        threading._register_atexit(_leave)  # type: ignore[attr-defined] # see above
+        threading._register_atexit(_leave)  # type: ignore[attr-defined] # noqa: SLF001
     except AttributeError:
         atexit.register(_leave)
     if hasattr(os, "register_at_fork"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
-from uuid import UUID
 
 from jobnb.calls import check_arguments, look_up
 from jobnb.db import queries
@@ -26,6 +25,7 @@ from jobnb.values import encode_fields
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
+    from uuid import UUID
 
     from sqlalchemy import Connection
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+_REFERENCES: tuple[str, ...] = ("document_id", "property_id")
 
 
 class _Service:
@@ -130,9 +133,7 @@ class _Service:
         self._keep(execution)
         return JobHandle(runtime, execution.job_id, execution)
 
-    def run_job_async(
-        self, job_id: UUID, task_func: Callable[..., R], /, *args: Any, **kwargs: Any
-    ) -> Future[R]:
+    def run_job_async(self, job_id: UUID, task_func: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Run `task_func(*args, **kwargs)` as the job that `create_job` made; its start and end are recorded.
 
         Waiting for the future with `result()` is safe in a coroutine too; `await asyncio.wrap_future(future)` does
@@ -187,13 +188,9 @@ class _Service:
         timeout = check_seconds("timeout", given["timeout"]) if "timeout" in given else None
         retries = given.get("retries", 0)
         if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= 1000:
-            raise InvalidInput(
-                f"retries is {retries!r:.80}: give a whole number from 0 to 1000", argument="retries"
-            )
+            raise InvalidInput(f"retries is {retries!r:.80}: give a whole number from 0 to 1000", argument="retries")
         members = []
-        references = {
-            key: check_id(key, given[key]) for key in ("document_id", "property_id") if key in given
-        }
+        references: dict[str, UUID] = {key: check_id(key, given[key]) for key in _REFERENCES if key in given}
         if references:
             self._check_references(references)
             members += [f'"{key}":"{value}"' for key, value in references.items()]

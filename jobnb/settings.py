@@ -48,7 +48,7 @@ class Settings:
         """
         written = {**_from_env_file(), **_from_environment()}
         written |= {name: (value, name) for name, value in given.items() if value is not None}
-        values = {name: _CHECKS[name](value, origin) for name, (value, origin) in written.items()}
+        values: dict[str, Any] = {name: _CHECKS[name](value, origin) for name, (value, origin) in written.items()}
         settings = cls(**values)
         return replace(settings, home=settings.home.expanduser().absolute())
 

@@ -56,9 +56,7 @@ UNDERSTOOD = {
     "postgresql://u:p%40%3A%2f%23%25+@h/db": DatabaseURL("db", "h", None, "u", "p@:/#%+"),
     "host=h dbname=db password=a://b@c": DatabaseURL("db", "h", None, None, "a://b@c"),
     "postgresql://u:%24%7BPW%7D@h/db": DatabaseURL("db", "h", None, "u", "${PW}"),
-    "postgresql://h/db?application_name=a+b%20c": DatabaseURL(
-        "db", "h", options=(("application_name", "a+b c"),)
-    ),
+    "postgresql://h/db?application_name=a+b%20c": DatabaseURL("db", "h", options=(("application_name", "a+b c"),)),
 }
 
 OPTIONS = {
@@ -250,7 +248,5 @@ def test_quotes_in_a_conninfo_value_are_undone() -> None:
 
 def test_importing_the_module_loads_neither_sqlalchemy_nor_psycopg() -> None:
     code = "import sys, jobnb.db.urls as u; u.normalize('postgres://u:p@h/db'); print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"sqlalchemy", "psycopg"} & set(loaded)

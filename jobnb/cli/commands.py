@@ -20,9 +20,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="jobnb")
-@click.option(
-    "--database-url", metavar="URL", help="Which PostgreSQL; else DATABASE_URL, .env, or the embedded one."
-)
+@click.option("--database-url", metavar="URL", help="Which PostgreSQL; else DATABASE_URL, .env, or the embedded one.")
 def cli(database_url: str | None) -> None:
     """Durable, tracked jobs in PostgreSQL."""
     if database_url is not None:
@@ -40,9 +38,7 @@ def demo() -> None:
 
 
 @cli.command("list")
-@click.option(
-    "--status", metavar="STATUS", help="scheduled, in_progress, done, failed, cancelled, timeout or lost."
-)
+@click.option("--status", metavar="STATUS", help="scheduled, in_progress, done, failed, cancelled, timeout or lost.")
 @click.option("--type", "job_type", metavar="TYPE", help="Jobs of this type only.")
 @click.option("--since", metavar="AGE", help="Jobs of the last 90s, 30m, 12h or 7d only.")
 @click.option("--search", metavar="TEXT", help="In name, type, error or progress message.")
@@ -90,9 +86,7 @@ def cancel(job_id: str) -> None:
     ended = handle.wait(2)
     job = handle.refresh()
     click.echo(
-        f"{job.short_id} {job.state}"
-        if ended
-        else f"{job.short_id} was asked to stop; its code has not ended yet"
+        f"{job.short_id} {job.state}" if ended else f"{job.short_id} was asked to stop; its code has not ended yet"
     )
 
 
@@ -116,7 +110,7 @@ def init_db() -> None:
 
 @cli.command()
 def url() -> None:
-    """Print how to reach the database with other tools, such as psql. Starts the embedded server; prints no password."""
+    """Print the database's address for other tools, such as psql; without a password. Starts the embedded server."""
     from jobnb.api import default_service
 
     database = default_service().runtime.database

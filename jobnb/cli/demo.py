@@ -59,13 +59,9 @@ def submit_jobs() -> list[JobHandle[Any]]:
         )
         for k in (1, 5, 15)
     ]
+    jobs.append(jobnb.submit(demo_jobs.bootstrap_mean, wines, 0, job_type="bootstrap", name="wine, mean alcohol"))
     jobs.append(
-        jobnb.submit(demo_jobs.bootstrap_mean, wines, 0, job_type="bootstrap", name="wine, mean alcohol")
-    )
-    jobs.append(
-        jobnb.submit(
-            demo_jobs.fit_naive_bayes, wines, 0.0, job_type="naive_bayes", name="wine, fails on purpose"
-        )
+        jobnb.submit(demo_jobs.fit_naive_bayes, wines, 0.0, job_type="naive_bayes", name="wine, fails on purpose")
     )
     return jobs
 
@@ -79,17 +75,13 @@ def _picture(handles: list[JobHandle[Any]]) -> Group:
         job = handle.job
         bar = ProgressBar(total=1.0, completed=1.0 if job.state == "done" else job.progress or 0.0, width=24)
         words = str(handle.result()) if job.state == "done" else message(job)
-        table.add_row(
-            state(job), job.short_id, title(job), bar, duration(job.elapsed), Text(words, style="dim")
-        )
+        table.add_row(state(job), job.short_id, title(job), bar, duration(job.elapsed), Text(words, style="dim"))
     return Group(table)
 
 
 def _explain(out: Console, handles: list[JobHandle[Any]]) -> None:
     failed = handles[-1]
-    out.print(
-        Text(f"\nThe failed one kept its traceback (jobnb show {failed.job.short_id}):\n", style="bold")
-    )
+    out.print(Text(f"\nThe failed one kept its traceback (jobnb show {failed.job.short_id}):\n", style="bold"))
     out.print(Text((failed.refresh().traceback or "").rstrip(), style="red"), soft_wrap=True)
     out.print(Text("\nWhat next", style="bold"))
     short = handles[0].job.short_id

@@ -9,10 +9,10 @@ from jobnb.db import queries, schema
 from jobnb.errors import JobnbError
 from jobnb.recorder import liveness
 from jobnb.recorder.spool import read_segment
-from jobnb.settings import Settings
 
 if TYPE_CHECKING:
     from jobnb.db.database import Database
+    from jobnb.settings import Settings
 
 
 def examine() -> dict[str, Any]:
@@ -44,9 +44,7 @@ def _look_at_database(database: Database) -> dict[str, Any]:
         "reachable": "yes",
         "schema": f"version {found}",
         "jobs": ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items())) or "none",
-        "kernels": "; ".join(
-            f"pid {one['pid']} on {one['host']}, {one['unfinished']} unfinished jobs" for one in alive
-        )
+        "kernels": "; ".join(f"pid {one['pid']} on {one['host']}, {one['unfinished']} unfinished jobs" for one in alive)
         or "none runs jobs now",
     }
 

@@ -24,9 +24,7 @@ def jobs(found: Sequence[Job], *, as_json: bool) -> None:
     if as_json:
         click.echo(
             "["
-            + ",\n ".join(
-                job.model_dump_json(exclude={"traceback", "source", "result_order"}) for job in found
-            )
+            + ",\n ".join(job.model_dump_json(exclude={"traceback", "source", "result_order"}) for job in found)
             + "]"
         )
     elif found:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import psycopg
-from psycopg.adapt import Loader
 from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
@@ -30,6 +29,7 @@ from jobnb.threads import DaemonPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from psycopg.adapt import Loader
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
@@ -65,9 +65,7 @@ class Database:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.url: DatabaseURL | None = (
-            None if settings.database_url is None else normalize(settings.database_url)
-        )
+        self.url: DatabaseURL | None = None if settings.database_url is None else normalize(settings.database_url)
         self.embedded: EmbeddedServer | None = embedded_server(settings.home) if self.url is None else None
         self._watchdog = Watchdog()
         # readers find out whether an idle connection still works; the writer retries anyway
@@ -84,9 +82,7 @@ class Database:
     @property
     def where(self) -> str:
         """The server in words, without its password."""
-        return (
-            self.url.display if self.url else f"the embedded server in {self.embedded and self.embedded.home}"
-        )
+        return self.url.display if self.url else f"the embedded server in {self.embedded and self.embedded.home}"
 
     def redact(self, text: str) -> str:
         """`text` with this database's password taken out."""
@@ -124,9 +120,7 @@ class Database:
         self._threads.add(work)
         return await answer
 
-    def write(
-        self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    def write(self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Like `run`, on the connection that the recorder's writer keeps for itself."""
         self.open()
         return self._run(self._writer, query, *args, **kwargs)
@@ -177,7 +171,7 @@ class Database:
         if needs_transaction(query):
             engine = engine.execution_options(isolation_level="READ COMMITTED")
         with translated(self.where, self.redact), engine.connect() as conn:
-            with self._watchdog.limit(conn.connection.driver_connection, deadline_of(query)):
+            with self._watchdog.limit(_driver(conn), deadline_of(query)):
                 result = query(conn, *args, **kwargs)
                 conn.commit()
             return result
@@ -202,11 +196,12 @@ class Database:
             else:
                 assert self.url is not None
                 options = {**_CONNECT_OPTIONS, **self.url.conninfo()}
-            return connect_within(CONNECT_SECONDS, functools.partial(psycopg.connect, **options))
+            connection: psycopg.Connection[Any] = connect_within(
+                CONNECT_SECONDS, functools.partial(psycopg.connect, **options)
+            )
+            return connection
 
-    def _ping(
-        self, connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection
-    ) -> None:
+    def _ping(self, connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
         del record, proxy
         try:
             with self._watchdog.limit(connection, 5.0):  # type: ignore[arg-type] # it is psycopg's
@@ -214,6 +209,10 @@ class Database:
                 connection.rollback()
         except psycopg.Error as error:
             raise DisconnectionError from error
+
+
+def _driver(conn: Connection) -> psycopg.Connection[Any]:
+    return cast("psycopg.Connection[Any]", conn.connection.driver_connection)
 
 
 def _select_one(conn: Connection) -> None:

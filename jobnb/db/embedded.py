@@ -67,11 +67,7 @@ class EmbeddedServer:
         """
         with self._lock:
             self._check_owner()
-            if (
-                self._client_lock is not None
-                and self._folders
-                and launcher.running_pid(self._folders) is not None
-            ):
+            if self._client_lock is not None and self._folders and launcher.running_pid(self._folders) is not None:
                 return
             try:
                 self._join()

@@ -154,9 +154,7 @@ def locate(home: Path) -> Folders:
     """
     home = Path(os.path.realpath(home.expanduser()))
     if "\n" in str(home) or "\r" in str(home):
-        raise ConfigurationError(
-            f"the name of JOBNB_HOME has a line break: {str(home)!r}; choose another folder"
-        )
+        raise ConfigurationError(f"the name of JOBNB_HOME has a line break: {str(home)!r}; choose another folder")
     data = home / "postgres" / "data"
     if sys.platform == "win32":
         return Folders(home, data, Account(0, 0, ""))

@@ -157,9 +157,7 @@ def _initdb(folders: Folders, target: Path) -> None:
         env=_ENVIRONMENT, cwd="/", **folders.account.spawn_options(),
     )  # fmt: skip
     if made.returncode:
-        raise ConfigurationError(
-            f"the embedded server's database could not be made: {made.stderr.strip()[-500:]}"
-        )
+        raise ConfigurationError(f"the embedded server's database could not be made: {made.stderr.strip()[-500:]}")
 
 
 def _run(folders: Folders, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -196,9 +194,7 @@ def _wait_until_ready(folders: Folders, socket_folder: Path, process: subprocess
     deadline = time.monotonic() + START_SECONDS
     while not answers(socket_folder):
         if process.poll() is not None:
-            raise DatabaseUnavailable(
-                f"the embedded PostgreSQL in {folders.data} does not start: {log_tail(folders)}"
-            )
+            raise DatabaseUnavailable(f"the embedded PostgreSQL in {folders.data} does not start: {log_tail(folders)}")
         if time.monotonic() > deadline:
             raise DatabaseUnavailable(
                 f"the embedded PostgreSQL in {folders.data} has not answered for {START_SECONDS:g} s: "

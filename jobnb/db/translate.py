@@ -58,13 +58,9 @@ def translate(error: Exception, where: str, redact: Callable[[str], str]) -> Job
     if sqlstate == "23503":
         return InvalidInput(f"a document_id, property_id or job_id names a row that does not exist: {text}")
     if sqlstate == "42501":
-        return PermissionDenied(
-            f"this role may not do that in {where}: {text}; ask the owner for GRANT", sqlstate
-        )
+        return PermissionDenied(f"this role may not do that in {where}: {text}; ask the owner for GRANT", sqlstate)
     if sqlstate in ("42P01", "42703"):
-        return SchemaMismatch(
-            f"{where} lacks jobnb's tables or columns: {text}; run `jobnb init-db`", sqlstate
-        )
+        return SchemaMismatch(f"{where} lacks jobnb's tables or columns: {text}; run `jobnb init-db`", sqlstate)
     return DatabaseError(f"{where} refused: {text}", sqlstate)
 
 

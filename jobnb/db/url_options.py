@@ -57,9 +57,7 @@ def clean_options(given: dict[str, str], host: str, *, secret: bool) -> tuple[di
     for name in sorted(options.keys() - _LIBPQ):
         # Behind a password that has a bare & in it, the "name" may be the rest of the password.
         shown = "a parameter" if secret else f"the parameter {name!r}"
-        raise unusable(
-            f"it has {shown} that PostgreSQL's client does not know", "remove it, or check its spelling"
-        )
+        raise unusable(f"it has {shown} that PostgreSQL's client does not know", "remove it, or check its spelling")
     return options, notes
 
 
@@ -81,8 +79,6 @@ def _settle_ssl(options: dict[str, str], host: str, notes: list[str]) -> None:
         notes.append(f"added sslmode={options['sslmode']}: Neon serves encrypted connections only")
     mode = options.get("sslmode")
     if mode is not None and mode not in SSL_MODES:
-        raise unusable(
-            "its sslmode is not a valid one", f"use one of {', '.join(SSL_MODES)}, in small letters"
-        )
+        raise unusable("its sslmode is not a valid one", f"use one of {', '.join(SSL_MODES)}, in small letters")
     if system_roots and mode not in (None, "verify-full"):
         raise unusable("sslrootcert=system works with sslmode=verify-full only", "write sslmode=verify-full")

@@ -60,9 +60,7 @@ class DatabaseURL:
         """The address for people: `host:port/database as user`."""
         host = self.host or "localhost"
         host = f"[{host}]" if ":" in host else host
-        return f"{host}:{self.port or DEFAULT_PORT}/{self.database}" + (
-            f" as {self.user}" if self.user else ""
-        )
+        return f"{host}:{self.port or DEFAULT_PORT}/{self.database}" + (f" as {self.user}" if self.user else "")
 
     def sqlalchemy(self) -> sqlalchemy.URL:
         """The same address for `sqlalchemy.create_engine`, with the driver psycopg 3."""
@@ -210,9 +208,7 @@ def _split_place(place: str) -> tuple[str, str]:
         return bracketed[1], bracketed[2] or ""
     host, _, port = place.partition(":")
     if ":" in port:
-        raise unusable(
-            "its host has more than one colon", f"an IPv6 address stands in brackets; or {_ENCODE_ADVICE}"
-        )
+        raise unusable("its host has more than one colon", f"an IPv6 address stands in brackets; or {_ENCODE_ADVICE}")
     return host, port
 
 
@@ -224,9 +220,7 @@ def _query_parameters(query: str) -> dict[str, str]:
         if not separator:
             raise unusable("a parameter behind the ? has no value", "write name=value, joined by &")
         if key in found:
-            raise unusable(
-                "a parameter behind the ? is there twice", "give each parameter (and one host) once"
-            )
+            raise unusable("a parameter behind the ? is there twice", "give each parameter (and one host) once")
         found[key] = _decode(value)
     return {key: value for key, value in found.items() if value}
 
@@ -246,9 +240,7 @@ def _conninfo_parameters(text: str) -> dict[str, str]:
     with suppress(ProgrammingError):  # its message quotes the text: ours must not even have it as context
         parsed = conninfo_to_dict(text)
     if parsed is None:
-        raise unusable(
-            "its keywords can't be read", "expected host=... port=... user=... password=... dbname=..."
-        )
+        raise unusable("its keywords can't be read", "expected host=... port=... user=... password=... dbname=...")
     return {key: str(value) for key, value in parsed.items() if value is not None}
 
 

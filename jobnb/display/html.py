@@ -19,7 +19,9 @@ _CELL = "padding:2px 10px 2px 0;text-align:left;vertical-align:top"
 def badge(job: Job) -> str:
     """The state as symbol, word and colour."""
     color = COLORS[job.state]
-    return f'<span style="color:{color};font-weight:600;white-space:nowrap">{SYMBOLS[job.state]} {state_word(job)}</span>'
+    return (
+        f'<span style="color:{color};font-weight:600;white-space:nowrap">{SYMBOLS[job.state]} {state_word(job)}</span>'
+    )
 
 
 def bar(fraction: float) -> str:
@@ -41,14 +43,14 @@ def job_card(job: Job) -> str:
         duration(job.elapsed),
         f'<span style="opacity:.85">{escape(message(job))}</span>',
     ]
-    return f'<div style="{_FONT};display:flex;gap:12px;flex-wrap:wrap">{"".join(_span(part) for part in parts if part)}</div>'
+    inside = "".join(_span(part) for part in parts if part)
+    return f'<div style="{_FONT};display:flex;gap:12px;flex-wrap:wrap">{inside}</div>'
 
 
 def job_table(jobs: Sequence[Job], heading: str = "") -> str:
     """Several jobs as a table, in the order given."""
     head = "".join(
-        f'<th style="{_CELL}">{name}</th>'
-        for name in ("state", "id", "type", "name", "created", "time", "message")
+        f'<th style="{_CELL}">{name}</th>' for name in ("state", "id", "type", "name", "created", "time", "message")
     )
     rows = "".join(f"<tr>{_row(job)}</tr>" for job in jobs)
     note = f'<div style="{_FONT};margin-bottom:4px">{escape(heading)}</div>' if heading else ""

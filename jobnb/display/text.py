@@ -52,16 +52,11 @@ def job_table(jobs: Sequence[Job]) -> str:
         for job in jobs
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
 
 
 def counts_line(counts: dict[str, int]) -> str:
     """How many jobs are in each state: `3 done, 1 failed`."""
     order = [state for state in SYMBOLS if counts.get(state)]
-    return (
-        ", ".join(f"{counts[state]:,} {state.replace('in_progress', 'running')}" for state in order)
-        or "no jobs"
-    )
+    return ", ".join(f"{counts[state]:,} {state.replace('in_progress', 'running')}" for state in order) or "no jobs"

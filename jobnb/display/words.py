@@ -78,9 +78,7 @@ def _visible(character: str, category: str) -> str:
 
 def message(job: Job) -> str:
     """What there is to say beside the state: how it failed, or what it is doing."""
-    text = (
-        job.error_message if job.state not in ("scheduled", "in_progress", "done") else job.progress_message
-    )
+    text = job.error_message if job.state not in ("scheduled", "in_progress", "done") else job.progress_message
     if job.state == "done" and job.result_error:
         text = f"value not stored: {job.result_error}"
     elif job.state == "in_progress" and job.cancel_requested_at is not None:

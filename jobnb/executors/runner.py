@@ -130,9 +130,7 @@ class Runner:
 
     def _next_attempt(self, execution: Execution, reason: str, pause: float) -> None:
         assert execution.log is not None
-        execution.log.remark(
-            self._redact(f"attempt {execution.attempt} failed: {reason}; the next one in {pause:g} s")
-        )
+        execution.log.remark(self._redact(f"attempt {execution.attempt} failed: {reason}; the next one in {pause:g} s"))
         execution.message = f"attempt {execution.attempt} failed: {reason}"
         execution.stop_event.wait(pause)
         execution.check_stop()
@@ -151,9 +149,7 @@ class Runner:
         execution.request_stop("timeout")
         if not execution.wait(TIMEOUT_GRACE):
             seconds = f"{execution.timeout:g}"
-            self.abandon(
-                execution, "timeout", f"timed out after {seconds} s; the function may still be running"
-            )
+            self.abandon(execution, "timeout", f"timed out after {seconds} s; the function may still be running")
 
     def _complete(self, execution: Execution, value: Any) -> None:
         encoded = encode(value)
@@ -177,9 +173,7 @@ class Runner:
         else:
             self._end_as_failed(execution, "error", self._redact(summary(error)), error)
 
-    def _end_as_failed(
-        self, execution: Execution, kind: str, message: str, error: BaseException | None
-    ) -> None:
+    def _end_as_failed(self, execution: Execution, kind: str, message: str, error: BaseException | None) -> None:
         if not execution.claim_end():
             return
         execution.error_kind, execution.error_message = kind, message
@@ -191,18 +185,14 @@ class Runner:
         self._end(execution, "failed", members)
 
     def _end(self, execution: Execution, status: str, members: str) -> None:
-        execution.finished_at = max(
-            datetime.now(UTC), execution.started_at or execution.created_at or _LONG_AGO
-        )
+        execution.finished_at = max(datetime.now(UTC), execution.started_at or execution.created_at or _LONG_AGO)
         if execution.began:
             execution.duration = time.monotonic() - execution.began
         try:
             if execution.log is not None and (lines := execution.log.close()):
                 rows = as_members(execution.job_id, lines)
                 self._put(Event(EventKind.LOGS, execution.job_id, execution.attempt, rows))
-            self._put(
-                Event(EventKind.END, execution.job_id, execution.attempt, f"{_ending(execution)},{members}")
-            )
+            self._put(Event(EventKind.END, execution.job_id, execution.attempt, f"{_ending(execution)},{members}"))
         except ServiceClosed as error:
             execution.problem = f"its end could not be recorded: {error}"
         execution.status = status

@@ -46,7 +46,8 @@ def merge(events: Iterable[Event]) -> Batch:
         else:
             # a second event of a kind is a later attempt's, or later progress: it replaces the first
             history[kind] = event
-    new, changed = [], []
+    new: list[Record] = []
+    changed: list[Record] = []
     for job_id, history in histories.items():
         (new if EventKind.NEW in history else changed).append(Record(job_id, _record(job_id, history)))
     return Batch(new, changed, logs)

@@ -208,9 +208,7 @@ class Recorder:
             sent = self._writer.send(merge(events))
         except Exception:
             # a fault of ours must not end the one thread that writes: the events stay in the spool
-            _log.exception(
-                "jobnb: %s events could not be written; they stay in %s", len(events), self._spool.path
-            )
+            _log.exception("jobnb: %s events could not be written; they stay in %s", len(events), self._spool.path)
             sent = self._keep_spool = True
         if sent:
             with self._progress:
@@ -229,7 +227,5 @@ def spool_folder(home: Path, database: Database) -> Path:
     """Where the events for a database wait: apart from those for other databases."""
     import hashlib
 
-    key = (
-        "embedded" if database.url is None else hashlib.sha256(database.url.display.encode()).hexdigest()[:16]
-    )
+    key = "embedded" if database.url is None else hashlib.sha256(database.url.display.encode()).hexdigest()[:16]
     return home / "spool" / key

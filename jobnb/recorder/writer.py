@@ -93,9 +93,7 @@ class Writer:
 
     def _is_outage(self, error: JobnbError, tries: int) -> bool:
         # some poison looks like an outage: a value of 1 GB kills its own connection
-        return isinstance(error, DatabaseUnavailable) and not (
-            tries >= SUSPICIOUS_TRIES and self._database.ping()
-        )
+        return isinstance(error, DatabaseUnavailable) and not (tries >= SUSPICIOUS_TRIES and self._database.ping())
 
     def _separate(self, statement: Callable[..., None], records: list[Record], error: JobnbError) -> bool:
         if len(records) > 1:
@@ -118,16 +116,12 @@ class Writer:
         return True
 
     def _bury(self, record: Record, error: JobnbError) -> None:
-        line = json.dumps(
-            {"job_id": record.job_id, "why": str(error), "at": time.time(), "record": record.json}
-        )
+        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": record.json})
         self._dead_letters.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._dead_letters, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
             file.write(line + "\n")
-        self._on_problem(
-            record.job_id, f"the database refuses its record: {error}; kept in {self._dead_letters}"
-        )
+        self._on_problem(record.job_id, f"the database refuses its record: {error}; kept in {self._dead_letters}")
         _log.error("jobnb: the database refuses the record of job %s (%s); kept in %s", record.job_id, error,
                    self._dead_letters)  # fmt: skip
 

@@ -26,14 +26,14 @@ class JobStream:
     """A stream that also writes to the log of the job it is called from; everything else is the stream's own."""
 
     def __init__(self, stream: Any, name: str) -> None:
-        self._stream, self._name = stream, name
+        self.stream, self._name = stream, name
 
     def write(self, text: str) -> Any:
         """Write `text`; into the job's log too, if this is a job's code."""
         execution = current.get()
         if execution is not None and execution.log is not None and not _muted.get():
             execution.log.write(self._name, str(text))
-        return self._stream.write(text)
+        return self.stream.write(text)
 
     def writelines(self, lines: Any) -> None:
         """Write all lines."""
@@ -41,10 +41,10 @@ class JobStream:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.stream, name)
 
     def __iter__(self) -> Any:
-        return iter(self._stream)
+        return iter(self.stream)
 
 
 def install() -> None:
@@ -64,7 +64,7 @@ def uninstall_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if type(stream) is JobStream:
-            setattr(sys, name, stream._stream)
+            setattr(sys, name, stream.stream)
 
 
 def _wrap_logging() -> None:

@@ -56,7 +56,7 @@ class Execution:
     fraction: float | None = None
     message: str | None = None
     stop_kind: str | None = None
-    interrupt: Callable[[], None] | None = None
+    interrupt: Callable[[], object] | None = None
     began = 0.0
     duration: float | None = None
     log: JobLog | None = None
@@ -64,7 +64,7 @@ class Execution:
     call: Any = None
     _stop: threading.Event | None = None
     _ended: threading.Event | None = None
-    _callbacks: list[Callable[[], None]] | None = None
+    _callbacks: list[Callable[[], object]] | None = None
     _told: tuple[float | None, str | None] = (None, None)
     _end_claimed = False
     start_recorded = 0
@@ -129,7 +129,7 @@ class Execution:
                 self._ended = threading.Event()
         return self.is_final or self._ended.wait(timeout) or self.is_final
 
-    def when_ended(self, callback: Callable[[], None]) -> None:
+    def when_ended(self, callback: Callable[[], object]) -> None:
         """Call `callback` at the end, in the thread that ends it; at once if it has ended."""
         with _lazily:
             if not self.is_final:

@@ -71,9 +71,7 @@ class JobLog:
             if left_out > 0:
                 first = self._tail[0]
                 self._ready.append(
-                    first._replace(
-                        n=first.n - 1, stream="jobnb", text=f"… {left_out:,} lines were left out here …"
-                    )
+                    first._replace(n=first.n - 1, stream="jobnb", text=f"… {left_out:,} lines were left out here …")
                 )
             lines, self._ready = [*self._ready, *self._tail], []
             self._tail.clear()

@@ -7,6 +7,7 @@ much as setting an attribute; a sweep writes the newest value a few times a seco
 from __future__ import annotations
 
 import math
+from collections.abc import Sized
 from typing import TYPE_CHECKING, TypeVar
 
 from jobnb.errors import InvalidInput
@@ -53,7 +54,7 @@ def track(iterable: Iterable[T], total: int | None = None, description: str = ""
     Raises:
         StopRequested: somebody asked this job to stop; raised between two items.
     """
-    if total is None and hasattr(iterable, "__len__"):
+    if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     label = f"{description} " if description else ""
     for count, item in enumerate(iterable):
@@ -85,7 +86,5 @@ def _fraction(value: object) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if math.isnan(number):
-        raise InvalidInput(
-            f"fraction is {value!r:.80}: give a number from 0 to 1, or None", argument="fraction"
-        )
+        raise InvalidInput(f"fraction is {value!r:.80}: give a number from 0 to 1, or None", argument="fraction")
     return min(1.0, max(0.0, number))

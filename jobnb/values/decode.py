@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from jobnb.values.order import restore
@@ -53,11 +53,11 @@ def _dict(tree: dict[str, Any]) -> Any:
 
 
 def _datetime(tree: dict[str, Any]) -> datetime:
-    return _zoned(datetime.fromisoformat(tree["v"]), tree)
+    return cast("datetime", _zoned(datetime.fromisoformat(tree["v"]), tree))
 
 
 def _time(tree: dict[str, Any]) -> time:
-    return _zoned(time.fromisoformat(tree["v"]), tree)
+    return cast("time", _zoned(time.fromisoformat(tree["v"]), tree))
 
 
 def _zoned(moment: Any, tree: dict[str, Any]) -> Any:
@@ -93,7 +93,7 @@ def _array(tree: dict[str, Any]) -> Any:
     except ImportError:
         return _node(items)
     if tree["dtype"] == "O":
-        array = np.empty(len(items), dtype=object)
+        array: Any = np.empty(len(items), dtype=object)
         array[:] = [_node(item) for item in items]
         return array.reshape(tree["shape"])
     dtype = np.dtype(tree["dtype"])
@@ -134,9 +134,7 @@ def _make_enum(kind: type, fields: dict[str, Any]) -> Any:
 
 
 def _make_dataclass(kind: type, fields: dict[str, Any]) -> Any:
-    if not dataclasses.is_dataclass(kind) or {field.name for field in dataclasses.fields(kind)} != set(
-        fields
-    ):
+    if not dataclasses.is_dataclass(kind) or {field.name for field in dataclasses.fields(kind)} != set(fields):
         return None
     made: Any = object.__new__(kind)
     for name, value in fields.items():

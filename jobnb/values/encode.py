@@ -11,7 +11,7 @@ from jobnb.errors import InvalidInput
 from jobnb.values.kinds import encoder_for
 from jobnb.values.order import key_orders
 from jobnb.values.preview import preview_in_time
-from jobnb.values.tags import MAX_JSON
+from jobnb.values.tags import MAX_INTEGER, MAX_JSON
 from jobnb.values.walk import TOO_BIG, GiveUp, Walk, preview_tag
 
 
@@ -33,14 +33,19 @@ class Encoded(NamedTuple):
 
 def encode(value: object) -> Encoded:
     """Encode a value; never raises, and never takes anything from a generator."""
-    kind = type(value)
     if value is None:
         return _NONE
-    if kind is str and len(value) < 1000 and value.isascii() and "\x00" not in value:  # type: ignore[arg-type, attr-defined]
-        return Encoded(encode_basestring_ascii(value), None, None, ())  # type: ignore[arg-type] # it is a str
-    if kind is bool or (kind is int and -(2**53) <= value <= 2**53):  # type: ignore[operator] # it is an int
+    return _encode_scalar(value) or _encode(value)
+
+
+def _encode_scalar(value: Any) -> Encoded | None:
+    """Encode the commonest values without a walk."""
+    kind = type(value)
+    if kind is str and len(value) < 1000 and value.isascii() and "\x00" not in value:
+        return Encoded(encode_basestring_ascii(value), None, None, ())
+    if kind is bool or (kind is int and -MAX_INTEGER <= value <= MAX_INTEGER):
         return Encoded(_to_json(value), None, None, ())
-    return _encode(value)
+    return None
 
 
 def encode_fields(mapping: Mapping[str, Any]) -> Encoded:

@@ -7,10 +7,12 @@ moves nothing. The children of tagged objects are visited in jsonb's order of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobnb.values.tags import TAG, Json, in_jsonb_order, jsonb_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def key_orders(tree: Json) -> list[list[str] | None]:

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 SECONDS = 1.0
 MAX_LEVEL = 6
 MAX_ITEMS = 100
-_PLAIN_MODULES = frozenset(
-    {"builtins", "datetime", "decimal", "uuid", "pathlib", "pathlib._local", "fractions"}
-)
+_PLAIN_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "pathlib", "pathlib._local", "fractions"})
 _BRACKETS: dict[type, tuple[str, str]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),
@@ -174,9 +172,7 @@ def _repr_in_thread(value: object, limit: int, seconds: float) -> str | None:
         except BaseException as error:
             answer.append(f"<{type_name(type(value))}: its repr raised {type_name(type(error))}>")
 
-    helper = threading.Thread(
-        target=contextvars.copy_context().run, args=(run,), name="jobnb-repr", daemon=True
-    )
+    helper = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="jobnb-repr", daemon=True)
     try:
         helper.start()
     except RuntimeError:  # no new threads: the interpreter is going down

@@ -91,9 +91,7 @@ class Walk:
         self.count(size)
         return [self.child(index, item) for index, item in enumerate(list(values))]
 
-    def mapping(
-        self, size: int, pairs: Iterable[tuple[Any, Any]], step: Callable[[Any], object] | None = None
-    ) -> Json:
+    def mapping(self, size: int, pairs: Iterable[tuple[Any, Any]], step: Callable[[Any], object] | None = None) -> Json:
         """A plain object, or a tagged list of items where the keys are not ones a plain object can have.
 
         Args:
@@ -108,10 +106,7 @@ class Walk:
             items = [[self.key(key), self.child(key, item)] for key, item in pairs]
             return {TAG: "dict", "items": items}
         self.reordered = self.reordered or not in_jsonb_order(keys)
-        return {
-            key: self.child(step(key) if step else key, item)
-            for key, (_, item) in zip(keys, pairs, strict=True)
-        }
+        return {key: self.child(step(key) if step else key, item) for key, (_, item) in zip(keys, pairs, strict=True)}
 
     def key(self, key: Any) -> Json:
         """The tree of a key or a member of a set: unclean text is kept exactly, so that none become equal."""

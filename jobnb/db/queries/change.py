@@ -52,9 +52,7 @@ def create_job(conn: Connection, job_data: JobCreate) -> Job:
     if job_data.initial_data is not None:
         values["initial_data"] = _json(job_data.initial_data)
     row = conn.execute(
-        insert(jobs)
-        .values(job_id=new_job_id(), status="scheduled", created_at=_NOW, **values)
-        .returning(jobs)
+        insert(jobs).values(job_id=new_job_id(), status="scheduled", created_at=_NOW, **values).returning(jobs)
     )
     return Job.from_row(row.mappings().one())
 
@@ -67,9 +65,7 @@ def start_job(conn: Connection, job_id: UUID) -> Job:
         JobNotFound: no such job.
         InvalidTransition: it is done or failed.
     """
-    return _change(
-        conn, job_id, JobStatus.IN_PROGRESS, {"started_at": func.coalesce(jobs.c.started_at, _NOW)}
-    )
+    return _change(conn, job_id, JobStatus.IN_PROGRESS, {"started_at": func.coalesce(jobs.c.started_at, _NOW)})
 
 
 @statement(transaction=True)
@@ -98,9 +94,7 @@ def fail_job(conn: Connection, job_id: UUID, error_message: str) -> Job:
     """
     kind = func.coalesce(jobs.c.error_kind, "error")
     message = _message(error_message)
-    return _change(
-        conn, job_id, JobStatus.FAILED, {**_ending(), "error_message": message, "error_kind": kind}
-    )
+    return _change(conn, job_id, JobStatus.FAILED, {**_ending(), "error_message": message, "error_kind": kind})
 
 
 @statement(transaction=True)
@@ -184,9 +178,7 @@ def retry_job(conn: Connection, job_id: UUID) -> Job:
         raise JobNotFound(job_id)
     if old["status"] not in ("done", "failed"):
         raise InvalidTransition(job_id, old["status"] or "scheduled", "scheduled again")
-    alive = select(kernels.c.kernel_id).where(
-        kernels.c.kernel_id == old["kernel_id"], kernels.c.stopped_at.is_(None)
-    )
+    alive = select(kernels.c.kernel_id).where(kernels.c.kernel_id == old["kernel_id"], kernels.c.stopped_at.is_(None))
     if conn.execute(alive).first() is None:
         raise InvalidInput(
             f"job {job_id} can't be run again from here: the process that had its function and arguments is gone; "

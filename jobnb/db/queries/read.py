@@ -192,9 +192,7 @@ def _has_state(state: str) -> ColumnElement[bool]:
 
 def _text(argument: str, value: Any) -> str:
     if not isinstance(value, str) or "\x00" in value:
-        raise InvalidInput(
-            f"{argument} is {value!r:.80}: give a text without NUL characters", argument=argument
-        )
+        raise InvalidInput(f"{argument} is {value!r:.80}: give a text without NUL characters", argument=argument)
     return value
 
 
@@ -202,9 +200,7 @@ def _moment(since: Any) -> datetime:
     if isinstance(since, timedelta):
         since = datetime.now(UTC) - since
     if not isinstance(since, datetime):
-        raise InvalidInput(
-            f"since is {since!r:.80}: give a datetime, or a timedelta before now", argument="since"
-        )
+        raise InvalidInput(f"since is {since!r:.80}: give a datetime, or a timedelta before now", argument="since")
     moment = aware(since)
     assert moment is not None
     return moment.replace(tzinfo=None)

@@ -7,23 +7,26 @@ behind. A record may arrive twice, or late: `(attempt, job_rank)` only ever grow
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from jobnb.db.tables import jobs
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Column, Connection, Dialect
 
 # a client never records its own cancel requests: that column belongs to whoever asks
 _COLUMNS = [column for column in jobs.c if column.name != "cancel_requested_at"]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
 
 
-def _sql_type(column: object) -> str:
-    from sqlalchemy.dialects import postgresql
+_DIALECT: Dialect = PGDialect_psycopg()
 
-    name = column.type.compile(dialect=postgresql.dialect())  # type: ignore[attr-defined] # a Column's
-    return "timestamp" if name.startswith("TIMESTAMP") else str(name)
+
+def _sql_type(column: Column[Any]) -> str:
+    name = column.type.compile(dialect=_DIALECT)
+    return "timestamp" if name.startswith("TIMESTAMP") else name
 
 
 _RECORDS = (
