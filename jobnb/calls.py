@@ -33,6 +33,8 @@ class Callee(NamedTuple):
         is_async: True if calling it gives a coroutine.
         source: its name, module, text and so on, as JSON text.
         options: those of its parameters that have the name of an option of `submit`.
+        fewest: with so many positional arguments, and no others, a call fits.
+        most: with more, it does not.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Callee(NamedTuple):
     is_async: bool
     source: str
     options: frozenset[str]
+    fewest: int
+    most: int
 
 
 _known: weakref.WeakKeyDictionary[Callable[..., Any], Callee] = weakref.WeakKeyDictionary()
@@ -76,7 +80,7 @@ def check_arguments(callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any
         InvalidInput: the arguments do not fit the signature.
         InvalidOption: an option has the name of one of the function's own parameters.
     """
-    if callee.signature is None:
+    if callee.signature is None or (not kwargs and not given and callee.fewest <= len(args) <= callee.most):
         return
     if callee.options and given and (both := sorted(callee.options & given.keys())):
         raise InvalidOption(
@@ -111,7 +115,7 @@ def _describe(fn: Callable[..., Any]) -> Callee:
     except (ValueError, TypeError):
         signature = None
     options = frozenset(_keywords(signature)) & frozenset(OPTIONS)
-    return Callee(name[:200], signature, _is_async(plain), _source(plain, name), options)
+    return Callee(name[:200], signature, _is_async(plain), _source(plain, name), options, *_arity(signature))
 
 
 def _innermost(fn: Any) -> Any:
@@ -129,6 +133,16 @@ def _is_async(fn: Any) -> bool:
 def _keywords(signature: inspect.Signature | None) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [] if signature is None else [p.name for p in signature.parameters.values() if p.kind in kinds]
+
+
+def _arity(signature: inspect.Signature | None) -> tuple[int, int]:
+    """How few and how many positional arguments fit by themselves; an empty span if some must be named."""
+    parameters = [] if signature is None else list(signature.parameters.values())
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
+        return 1, 0
+    most = sys.maxsize if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional)
+    return sum(p.default is p.empty for p in positional), most
 
 
 def _source(fn: Any, name: str) -> str:

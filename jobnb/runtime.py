@@ -149,7 +149,7 @@ class Runtime:
     def submit(self, call: Call) -> Execution:
         """Accept a call, checked already, and return at once."""
         execution, event = self._accept(call, None)
-        self.recorder.put(event)
+        self.recorder.put_all((event,))
         self._caretaker.wake()
         call.place.start(self._task(execution), functools.partial(self._not_run, execution))
         return execution
@@ -191,7 +191,7 @@ class Runtime:
     def track_here(self, call: Call) -> Execution:
         """Accept a call that the caller runs itself; `runner` records it."""
         execution, event = self._accept(call, None)
-        self.recorder.put(event)
+        self.recorder.put_all((event,))
         self._caretaker.wake()
         return execution
 

@@ -7,6 +7,7 @@ happened becomes events.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from datetime import UTC, datetime
 from threading import Timer
@@ -32,7 +33,7 @@ class Runner:
     """Runs executions and records how they end.
 
     Args:
-        put: takes an event; returns when it is safe.
+        put: takes an event, and what to call when it is safe.
         redact: takes passwords out of what is kept of an exception.
         log_lines: how many lines of a job's output are kept.
         started: called with an execution when it begins.
@@ -41,7 +42,7 @@ class Runner:
 
     def __init__(
         self,
-        put: Callable[[Event], None],
+        put: Callable[..., None],
         redact: Callable[[str], str],
         log_lines: int,
         started: Callable[[Execution], None],
@@ -188,13 +189,18 @@ class Runner:
         execution.finished_at = max(datetime.now(UTC), execution.started_at or execution.created_at or _LONG_AGO)
         if execution.began:
             execution.duration = time.monotonic() - execution.began
+        conclude = functools.partial(self._conclude, execution, status)
         try:
             if execution.log is not None and (lines := execution.log.close()):
                 rows = as_members(execution.job_id, lines)
                 self._put(Event(EventKind.LOGS, execution.job_id, execution.attempt, rows))
-            self._put(Event(EventKind.END, execution.job_id, execution.attempt, f"{_ending(execution)},{members}"))
+            end = Event(EventKind.END, execution.job_id, execution.attempt, f"{_ending(execution)},{members}")
+            self._put(end, conclude)
         except ServiceClosed as error:
             execution.problem = f"its end could not be recorded: {error}"
+            conclude()
+
+    def _conclude(self, execution: Execution, status: str) -> None:
         execution.status = status
         self._ended(execution)
         execution.finish()

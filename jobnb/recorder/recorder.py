@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,6 @@ _log = logging.getLogger("jobnb")
 LINGER = 0.0001
 """Seconds the writer waits for more after the first event: a job that ends at once costs one row, not two."""
 BATCH_EVENTS = 5000
-BATCH_CHARACTERS = 8_000_000
 
 
 class Recorder:
@@ -52,7 +52,8 @@ class Recorder:
         self._spool = Spool(folder, kernel_id)
         self.dead_letters = folder / f"{kernel_id}.dead"
         self._writer = Writer(database, self.dead_letters, self._keep_safe, on_problem)
-        self._queue: SimpleQueue[Event | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Event] | None] = SimpleQueue()
+        self._brought: deque[tuple[Event, Callable[[], object] | None]] = deque()
         self._lock = threading.Lock()
         self._sequence = 0
         self._written = 0
@@ -72,35 +73,53 @@ class Recorder:
         """Why the last flush failed; None while everything is well."""
         return self._writer.last_error
 
-    def put(self, event: Event) -> None:
-        """Record one event; returns when it is in the spool, microseconds later.
+    def put(self, event: Event, then: Callable[[], object] | None = None) -> None:
+        """Record one event without waiting for other threads, and call `then` when it is in the spool.
+
+        Threads combine: whoever writes to the spool at the moment takes along what the others have brought meanwhile,
+        and calls their `then` too. A thread of a job never waits for another one's write.
 
         Raises:
             ServiceClosed: after `close`, or in a forked child, which must not write as its parent.
         """
         self._check()
-        with self._lock:
-            self._sequence += 1
-            self._save((event,))
-            self._queue.put(event)
-        if self._thread is None:
-            self._start()
+        self._brought.append((event, then))
+        while self._brought and self._lock.acquire(blocking=False):
+            self._take_along()
 
     def put_all(self, events: Sequence[Event]) -> None:
-        """Record many events with one write to the spool.
+        """Record events; returns when they are in the spool, microseconds later.
 
         Raises:
             ServiceClosed: after `close`, or in a forked child.
         """
         self._check()
-        with self._lock:
-            self._sequence += len(events)
-            if durable := [event for event in events if event.kind is not EventKind.PROGRESS]:
-                self._save(durable)
-            for event in events:
-                self._queue.put(event)
+        for event in events:
+            self._brought.append((event, None))
+        self._lock.acquire()
+        self._take_along()
+
+    def _take_along(self) -> None:
+        """Write what all threads have brought; called with the lock held, which it gives back."""
+        events: list[Event] = []
+        followers = []
+        try:
+            while self._brought:
+                event, then = self._brought.popleft()
+                events.append(event)
+                if then is not None:
+                    followers.append(then)
+            if events:
+                self._sequence += len(events)
+                if durable := [event for event in events if event[0] is not EventKind.PROGRESS]:
+                    self._save(durable)
+                self._queue.put(events)
+        finally:
+            self._lock.release()
         if self._thread is None and events:
             self._start()
+        for then in followers:
+            then()
 
     def settle(self, timeout: float) -> None:
         """Wait until everything recorded so far, by any thread, is in the database.
@@ -190,17 +209,16 @@ class Recorder:
         time.sleep(LINGER)
         if swept := self._sweep():
             self.put_all(swept)
-        events, size = [first], len(first.members)
-        while len(events) < BATCH_EVENTS and size < BATCH_CHARACTERS:
+        events = list(first)
+        while len(events) < BATCH_EVENTS:
             try:
-                event = self._queue.get_nowait()
+                more = self._queue.get_nowait()
             except Empty:
                 break
-            if event is None:
+            if more is None:
                 self._queue.put(None)
                 break
-            events.append(event)
-            size += len(event[3])
+            events += more
         return events
 
     def _flush(self, events: list[Event]) -> bool:

@@ -1,11 +1,12 @@
 """What functions return, as JSON that PostgreSQL keeps and any process can read without running code.
 
 encode.py    `encode`, `encode_fields`
-decode.py    `decode`
+decode.py    `decode`; arrays.py and classes.py make arrays and objects of loaded classes
 walk.py      the walk over a value: limits, circles, what is left out where
-kinds.py     the encoders by type; foreign.py those for NumPy, pandas and pydantic
+kinds.py     the table of encoders by type; objects.py and foreign.py hold the longer ones
+advice.py    why a value can't be stored, and what to return instead
 order.py     the orders of keys that jsonb loses
-stored.py    what stands in for an object whose class is not loaded
+stored.py    what stands in for an object that can't be itself here
 preview.py   a short text of any value
 """
 

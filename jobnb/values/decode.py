@@ -1,200 +1,194 @@
-"""`decode`: what `encode` stored becomes values again. Runs no code of the user's, and imports nothing but NumPy."""
+"""`decode`: what `encode` stored becomes values again.
+
+Reading runs no code of the user's. Tags that are unknown, malformed, or would not come back whole (two keys
+that have become equal) stay the dicts they are, so nothing that stands in a row is ever lost or an error.
+"""
 
 from __future__ import annotations
 
 import base64
-import dataclasses
-import enum
 import sys
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path, PurePath, PureWindowsPath
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from jobnb.values.arrays import read_array, read_masked, read_scalar
+from jobnb.values.classes import rebuild
 from jobnb.values.order import restore
-from jobnb.values.stored import NotStored, Stored
+from jobnb.values.stored import NotStored
 from jobnb.values.tags import PREVIEW, TAG
 from jobnb.values.text import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Tag = dict[str, Any]
+    Decoder = Callable[["Reader", Tag], Any]
+
 
 def decode(value: Any, order: Any = None) -> Any:
-    """Make values of a stored tree; a tag that makes no sense stays the dict it is.
+    """Make values of a stored tree; never raises.
 
     Args:
-        value: as `json.loads` gave it.
+        value: as `json.loads` gave it; with or without the wrapping `{"result": ...}`.
         order: the orders of keys stored beside it, likewise.
     """
-    return _node(restore(value, order))
+    try:
+        return _READER.node(restore(value, order))
+    except RecursionError:  # deeper than anything that `encode` makes
+        return value
 
 
-def _node(tree: Any) -> Any:
-    if type(tree) is list:
-        return [_node(item) for item in tree]
-    if type(tree) is not dict:
-        return tree
-    if TAG not in tree:
-        return {key: _node(item) for key, item in tree.items()}
-    decoder = _DECODERS.get(tree[TAG]) if isinstance(tree[TAG], str) else None
-    if decoder is not None:
-        try:
-            return decoder(tree)
-        except Exception:
+class Reader:
+    """Makes values of trees; `hashing` for keys and members of sets, whose `__hash__` and `__eq__` run."""
+
+    def __init__(self, *, hashing: bool) -> None:
+        self.hashing = hashing
+
+    def node(self, tree: Any) -> Any:
+        """The value of one tree."""
+        if type(tree) is list:
+            return [self.node(item) for item in tree]
+        if type(tree) is not dict:
             return tree
-    return tree
+        if TAG not in tree:
+            return {key: self.node(item) for key, item in tree.items()}
+        name = tree[TAG]
+        decoder = _DECODERS.get(name) if type(name) is str else None
+        return tree if decoder is None else self._tagged(decoder, tree)
+
+    def _tagged(self, decoder: Decoder, tree: Tag) -> Any:
+        try:
+            return decoder(self, tree)
+        except Exception:  # whatever stands in the row: what can't be read is shown as it is
+            return tree
 
 
-def _dict(tree: dict[str, Any]) -> Any:
-    return {_node(key): _node(item) for key, item in tree["items"]}
+def _dict(reader: Reader, tree: Tag) -> Any:
+    made = {_KEYS.node(key): reader.node(item) for key, item in tree["items"]}
+    return _whole(made, tree["items"])
 
 
-def _datetime(tree: dict[str, Any]) -> datetime:
-    return cast("datetime", _zoned(datetime.fromisoformat(tree["v"]), tree))
+def _tuple(reader: Reader, tree: Tag) -> Any:
+    return tuple(_list(reader, tree["v"]))
 
 
-def _time(tree: dict[str, Any]) -> time:
-    return cast("time", _zoned(time.fromisoformat(tree["v"]), tree))
+def _set(_reader: Reader, tree: Tag) -> Any:
+    return _whole(set(_list(_KEYS, tree["v"])), tree["v"])
 
 
-def _zoned(moment: Any, tree: dict[str, Any]) -> Any:
-    if "zone" in tree:
-        from zoneinfo import ZoneInfo
+def _frozenset(_reader: Reader, tree: Tag) -> Any:
+    return _whole(frozenset(_list(_KEYS, tree["v"])), tree["v"])
 
-        moment = moment.replace(tzinfo=ZoneInfo(tree["zone"]))
+
+def _list(reader: Reader, trees: Any) -> list[Any]:
+    if type(trees) is not list:
+        raise TypeError("not a list")
+    return [reader.node(tree) for tree in trees]
+
+
+def _whole(made: Any, items: list[Any]) -> Any:
+    if len(made) < len(items):
+        raise ValueError("two keys have become equal")
+    return made
+
+
+def _range(reader: Reader, tree: Tag) -> Any:
+    return range(*_list(reader, tree["v"]))
+
+
+def _fraction(reader: Reader, tree: Tag) -> Any:
+    return Fraction(*_list(reader, tree["v"]))
+
+
+def _bytes(_reader: Reader, tree: Tag) -> bytes:
+    return base64.b64decode(tree["b64"], validate=True)
+
+
+def _complex(_reader: Reader, tree: Tag) -> complex:
+    return complex(float(tree["re"]), float(tree["im"]))
+
+
+def _datetime(_reader: Reader, tree: Tag) -> datetime:
+    moment = datetime.fromisoformat(tree["v"])
+    zone = _zone(tree)
+    if zone is not None:
+        moment = moment.replace(tzinfo=zone)
     return moment.replace(fold=tree.get("fold", 0))
 
 
-def _timedelta(tree: dict[str, Any]) -> timedelta:
-    days, seconds, microseconds = tree["v"]
-    return timedelta(days, seconds, microseconds)
+def _time(_reader: Reader, tree: Tag) -> time:
+    moment = time.fromisoformat(tree["v"])
+    zone = _zone(tree)
+    if zone is None and "zone" in tree and moment.tzinfo is None:
+        raise LookupError("a time of an unknown zone is not one without a zone")
+    return moment.replace(tzinfo=zone or moment.tzinfo, fold=tree.get("fold", 0))
 
 
-def _path(tree: dict[str, Any]) -> PurePath:
-    return Path(tree["v"])
+def _zone(tree: Tag) -> Any:
+    """The zone by its key, or None: without time zone data the offset in the text has to do."""
+    if "zone" not in tree:
+        return None
+    from zoneinfo import ZoneInfo
 
-
-def _complex(tree: dict[str, Any]) -> complex:
-    real, imaginary = tree["v"]
-    return complex(float(real), float(imaginary))
-
-
-def _numpy(tree: dict[str, Any]) -> Any:
-    return _array({"dtype": tree["dtype"], "shape": [], "v": [tree["v"]]})[()]
-
-
-def _array(tree: dict[str, Any]) -> Any:
-    items = tree["v"]
     try:
-        import numpy as np
-    except ImportError:
-        return _node(items)
-    if tree["dtype"] == "O":
-        array: Any = np.empty(len(items), dtype=object)
-        array[:] = [_node(item) for item in items]
-        return array.reshape(tree["shape"])
-    dtype = np.dtype(tree["dtype"])
-    if dtype.kind in "mM":
-        return np.array([int(item) for item in items], dtype="int64").view(dtype).reshape(tree["shape"])
-    if dtype.kind == "S":
-        return np.array([bytes(item) for item in items], dtype=dtype).reshape(tree["shape"])
-    return np.array([_node(item) for item in items], dtype=dtype).reshape(tree["shape"])
-
-
-def _missing(name: str) -> Callable[[dict[str, Any]], Any]:
-    def decoder(tree: dict[str, Any]) -> Any:
-        del tree
-        pandas = sys.modules.get("pandas")
-        return getattr(pandas, name) if pandas is not None else None
-
-    return decoder
-
-
-def _object(tree: dict[str, Any]) -> Any:
-    fields = {name: _node(item) for name, item in tree["fields"]}
-    kind = _loaded_class(tree["module"], tree["class"])
-    made = _BUILDERS[tree[TAG]](kind, fields) if kind is not None else None
-    return Stored(tree[TAG], tree["module"], tree["class"], fields) if made is None else made
-
-
-def _loaded_class(module: str, qualname: str) -> type | None:
-    """The class, if it is loaded; looked up in the dictionaries themselves, so that no code of it runs."""
-    loaded = sys.modules.get(module)
-    found: Any = loaded
-    for name in qualname.split("."):
-        found = vars(found).get(name) if found is not None and hasattr(found, "__dict__") else None
-    return found if isinstance(found, type) else None
-
-
-def _make_enum(kind: type, fields: dict[str, Any]) -> Any:
-    return kind._member_map_.get(fields["name"]) if issubclass(kind, enum.Enum) else None
-
-
-def _make_dataclass(kind: type, fields: dict[str, Any]) -> Any:
-    if not dataclasses.is_dataclass(kind) or {field.name for field in dataclasses.fields(kind)} != set(fields):
+        return ZoneInfo(tree["zone"])
+    except (LookupError, ValueError, OSError):
         return None
-    made: Any = object.__new__(kind)
-    for name, value in fields.items():
-        object.__setattr__(made, name, value)
-    return made
 
 
-def _make_namedtuple(kind: type, fields: dict[str, Any]) -> Any:
-    if not issubclass(kind, tuple) or getattr(kind, "_fields", None) != tuple(fields):
-        return None
-    return tuple.__new__(kind, fields.values())
+def _path(_reader: Reader, tree: Tag) -> PurePath:
+    pure, native, platform = _FLAVOURS[tree["flavour"]]
+    here = "nt" if sys.platform == "win32" else "posix"
+    return native(tree["v"]) if platform == here else pure(tree["v"])
 
 
-def _make_pydantic(kind: type, fields: dict[str, Any]) -> Any:
-    from pydantic import BaseModel
-
-    if not issubclass(kind, BaseModel):
-        return None
-    made = BaseModel.__new__(kind)
-    for name, value in (("__dict__", fields), ("__pydantic_fields_set__", set(fields)),
-                        ("__pydantic_extra__", None), ("__pydantic_private__", None)):  # fmt: skip
-        object.__setattr__(made, name, value)
-    return made
+def _pandas(_reader: Reader, tree: Tag) -> Any:
+    """The missing value itself where pandas is loaded, else None, which is what it means."""
+    if tree["v"] not in ("NaT", "NA"):
+        raise ValueError("not a missing value")
+    pandas = sys.modules.get("pandas")
+    return vars(pandas).get(tree["v"]) if pandas is not None else None
 
 
-_BUILDERS: dict[str, Callable[[type, dict[str, Any]], Any]] = {
-    "enum": _make_enum,
-    "dataclass": _make_dataclass,
-    "namedtuple": _make_namedtuple,
-    "pydantic": _make_pydantic,
+_FLAVOURS: dict[str, tuple[type[PurePath], type[PurePath], str]] = {
+    "PosixPath": (PurePosixPath, PosixPath, "posix"),
+    "WindowsPath": (PureWindowsPath, WindowsPath, "nt"),
+    "PurePosixPath": (PurePosixPath, PurePosixPath, ""),
+    "PureWindowsPath": (PureWindowsPath, PureWindowsPath, ""),
 }
-
-_DECODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    PREVIEW: lambda tree: NotStored(tree["type"], tree["text"]),
-    "str": lambda tree: unpack(tree["b64"]),
-    "int": lambda tree: int(tree["hex"], 16),
-    "float": lambda tree: float(tree["v"]),
-    "dict": _dict,
-    "tuple": lambda tree: tuple(_node(item) for item in tree["items"]),
-    "set": lambda tree: {_node(item) for item in tree["items"]},
-    "frozenset": lambda tree: frozenset(_node(item) for item in tree["items"]),
-    "bytes": lambda tree: base64.b64decode(tree["b64"], validate=True),
-    "bytearray": lambda tree: bytearray(base64.b64decode(tree["b64"], validate=True)),
-    "datetime": _datetime,
-    "date": lambda tree: date.fromisoformat(tree["v"]),
-    "time": _time,
-    "timedelta": _timedelta,
-    "decimal": lambda tree: Decimal(tree["v"]),
-    "fraction": lambda tree: Fraction(tree["v"]),
-    "uuid": lambda tree: UUID(tree["v"]),
-    "path": _path,
-    "windows path": lambda tree: PureWindowsPath(tree["v"]),
+_DECODERS: dict[str, Decoder] = {
+    PREVIEW: lambda _, tree: NotStored(str(tree["type"]), str(tree["text"])),
+    "str": lambda _, tree: unpack(tree["b64"]),
+    "int": lambda _, tree: int(tree["hex"], 16),
+    "float": lambda _, tree: float(tree["v"]),
     "complex": _complex,
-    "range": lambda tree: range(*[_node(item) for item in tree["items"]]),
-    "numpy": _numpy,
-    "array": _array,
-    "NaT": _missing("NaT"),
-    "NA": _missing("NA"),
-    "enum": _object,
-    "dataclass": _object,
-    "namedtuple": _object,
-    "pydantic": _object,
+    "bytes": _bytes,
+    "bytearray": lambda reader, tree: bytearray(_bytes(reader, tree)),
+    "dict": _dict,
+    "tuple": _tuple,
+    "set": _set,
+    "frozenset": _frozenset,
+    "range": _range,
+    "datetime": _datetime,
+    "date": lambda _, tree: date.fromisoformat(tree["v"]),
+    "time": _time,
+    "timedelta": lambda _, tree: timedelta(*tree["v"]),
+    "decimal": lambda _, tree: Decimal(tree["v"]),
+    "fraction": _fraction,
+    "uuid": lambda _, tree: UUID(tree["v"]),
+    "path": _path,
+    "ndarray": read_array,
+    "npscalar": read_scalar,
+    "masked": read_masked,
+    "pandas": _pandas,
+    "enum": rebuild,
+    "dataclass": rebuild,
+    "namedtuple": rebuild,
+    "pydantic": rebuild,
 }
+_READER = Reader(hashing=False)
+_KEYS = Reader(hashing=True)

@@ -1,18 +1,27 @@
-"""`encode`: any value at all becomes JSON that jsonb takes, as much of it as can be kept."""
+"""`encode`: any value becomes JSON that jsonb takes, or as much of it as can be kept."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
-from typing import Any, NamedTuple
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobnb.errors import InvalidInput
 from jobnb.values.kinds import encoder_for
 from jobnb.values.order import key_orders
-from jobnb.values.preview import preview_in_time
-from jobnb.values.tags import MAX_INTEGER, MAX_JSON
-from jobnb.values.walk import TOO_BIG, GiveUp, Walk, preview_tag
+from jobnb.values.preview import preview
+from jobnb.values.tags import MAX_INTEGER, MAX_JSON, TAG
+from jobnb.values.walk import TOO_BIG, GiveUp, Walk, is_interrupt, is_kept, preview_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobnb.values.tags import Json
+
+SHORT_TEXT = 1000
+SMALL_OBJECT = 16
 
 
 class Encoded(NamedTuple):
@@ -20,8 +29,8 @@ class Encoded(NamedTuple):
 
     Attributes:
         json: strict JSON in ASCII on one line, which jsonb takes.
-        order: the orders of keys that jsonb loses, as JSON; None if it loses none.
-        error: why the value is not stored whole; None if it is.
+        order: JSON with the orders of keys that jsonb loses; None if it loses none.
+        error: why the value is not stored whole and what to do about it; None if it is.
         warnings: what was changed in it.
     """
 
@@ -32,55 +41,115 @@ class Encoded(NamedTuple):
 
 
 def encode(value: object) -> Encoded:
-    """Encode a value; never raises, and never takes anything from a generator."""
-    if value is None:
-        return _NONE
-    return _encode_scalar(value) or _encode(value)
+    """Encode any value; what can't be stored is a preview, and `error` says why.
 
-
-def _encode_scalar(value: Any) -> Encoded | None:
-    """Encode the commonest values without a walk."""
+    Takes nothing from a generator. Raises nothing but `MemoryError` and, in the main thread, the
+    `KeyboardInterrupt` of a Ctrl-C.
+    """
     kind = type(value)
-    if kind is str and len(value) < 1000 and value.isascii() and "\x00" not in value:
-        return Encoded(encode_basestring_ascii(value), None, None, ())
-    if kind is bool or (kind is int and -MAX_INTEGER <= value <= MAX_INTEGER):
-        return Encoded(_to_json(value), None, None, ())
-    return None
+    try:
+        if kind is dict:
+            return _small_object(value) or _encode(value)  # type: ignore[arg-type] # it is a dict
+        scalar = _SCALARS.get(kind)
+        text = scalar(value) if scalar else None
+        return _encode(value) if text is None else _new_encoded(Encoded, (text, None, None, ()))
+    except GiveUp as reason:
+        return _whole_preview(value, str(reason))
+    except MemoryError:
+        raise
+    except BaseException as error:  # a metaclass that raises, a dict that changes, no stack left
+        if is_interrupt(error):
+            raise
+        return _whole_preview(value, f"it could not be read ({type(error).__name__}); return a plain copy of it")
 
 
 def encode_fields(mapping: Mapping[str, Any]) -> Encoded:
-    """Encode a mapping with text keys, which becomes a JSON object.
+    """Encode a mapping with text keys, which is stored as a JSON object.
 
     Raises:
-        InvalidInput: it is no mapping, its keys are not texts, or it can't be stored as an object.
+        InvalidInput: it is no mapping, or a key is no text.
     """
     if not isinstance(mapping, Mapping):
-        raise InvalidInput(
-            f"result is a {type(mapping).__name__}: give a dict, such as {{'result': value}}",
-            argument="result",
-        )
-    if not all(isinstance(key, str) for key in mapping):
-        raise InvalidInput("result has keys that are not texts: give a dict with text keys", "result")
-    encoded = encode(dict(mapping))
-    if encoded.error is not None and encoded.json.startswith('{"$t":"preview"'):
-        raise InvalidInput(f"result can't be stored: {encoded.error}", "result")
-    return encoded
+        raise InvalidInput(f"expected a dict with text keys, not {_shown(mapping)}: wrap it, as in {{'result': value}}")
+    fields = mapping if type(mapping) is dict else dict(mapping)
+    wrong = next((key for key in list(fields) if not isinstance(key, str)), None)
+    if wrong is not None or None in fields:
+        raise InvalidInput(f"expected a dict with text keys, but one key is {_shown(wrong)}: make it a str")
+    return encode(fields)
 
 
 def _encode(value: object) -> Encoded:
     walk = Walk(encoder_for)
-    try:
-        tree = walk.node(value)
-        text = _to_json(tree)
-        if len(text) > MAX_JSON:
-            raise GiveUp(TOO_BIG)
-        orders = key_orders(tree) if walk.reordered else []
-        order = _to_json(orders) if orders else None
-        return Encoded(text, order, walk.error(), tuple(walk.warnings))
-    except (GiveUp, MemoryError, RecursionError) as reason:
-        text, _ = preview_in_time(value, 2000)
-        return Encoded(_to_json(preview_tag(value, text)), None, str(reason) or type(reason).__name__, ())
+    tree = walk.node(value)
+    text = _to_json(tree)
+    if len(text) > MAX_JSON:
+        raise GiveUp(TOO_BIG)
+    order = _to_json(key_orders(tree)) if walk.reordered else None
+    return Encoded(text, order, walk.error(), tuple(walk.warnings))
 
 
-_to_json = json.JSONEncoder(allow_nan=False, separators=(",", ":"), check_circular=False).encode
-_NONE = Encoded("null", None, None, ())
+def _whole_preview(value: object, reason: str) -> Encoded:
+    tree: Json = preview_tag(value, preview(value))
+    return Encoded(_to_json(tree), None, f"the value can't be stored: {reason}", ())
+
+
+def _small_object(value: dict[Any, Any]) -> Encoded | None:
+    """The shortcut for a few metrics: text keys, scalars; None if it is not one."""
+    if len(value) > SMALL_OBJECT:
+        return None
+    members = []
+    for key, item in value.items():
+        scalar = _SCALARS.get(type(item))
+        if scalar is None or type(key) is not str or key == TAG:
+            return None
+        name, text = _text(key), scalar(item)
+        if name is None or text is None:
+            return None
+        members.append(f"{name}: {text}")
+    order = _order_of(value) if len(value) > 1 else None
+    return _new_encoded(Encoded, (f"{{{', '.join(members)}}}", order, None, ()))
+
+
+def _order_of(value: dict[str, Any]) -> str | None:
+    keys = list(value)
+    ordered = sorted(keys)
+    ordered.sort(key=len)  # ASCII, so characters are bytes
+    return None if ordered == keys else f"[[{', '.join(map(encode_basestring_ascii, keys))}]]"
+
+
+def _text(value: str) -> str | None:
+    if len(value) < SHORT_TEXT and value.isascii() and "\x00" not in value:
+        return encode_basestring_ascii(value)
+    return None
+
+
+def _int(value: int) -> str | None:
+    return int.__repr__(value) if -MAX_INTEGER <= value <= MAX_INTEGER else None
+
+
+def _float(value: float) -> str | None:
+    text = float.__repr__(value)
+    return text if is_kept(text) else None
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _none(_value: None) -> str:
+    return "null"
+
+
+def _shown(value: object) -> str:
+    return f"a {type(value).__name__} ({preview(value, 60)})"
+
+
+_SCALARS: dict[type, Callable[[Any], str | None]] = {
+    NoneType: _none,
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: _text,
+}
+_new_encoded = tuple.__new__  # half the time of Encoded(...), which is Python code
+_to_json = json.JSONEncoder(allow_nan=False, check_circular=False).encode

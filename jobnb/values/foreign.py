@@ -9,14 +9,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobnb.values.objects import object_tag
-from jobnb.values.tags import MAX_ELEMENTS, TAG, Json
+from jobnb.values.tags import MAX_ELEMENTS, MAX_INTEGER, TAG, Json
 from jobnb.values.walk import Unstorable, float_text
 
 if TYPE_CHECKING:
     from jobnb.values.walk import Encoder, Walk
 
 LISTED_ELEMENTS = 1000
-"""Arrays of plain numbers up to here are lists, which SQL can read; larger ones are bytes, which are shorter."""
+"""Arrays of plain numbers up to here are lists, which SQL can read; larger ones are bytes: shorter."""
 SECRET = "**********"
 
 
@@ -35,13 +35,14 @@ def _model(walk: Walk, value: Any) -> Json:
     known = kind.model_fields
     fields = {name: item for name, item in vars(value).items() if name in known}
     tag = object_tag(walk, ("pydantic", kind.__module__, kind.__qualname__), fields)
-    tag["set"] = [walk.text(name) for name in fields if name in value.model_fields_set]
-    if extra := value.model_extra:
+    extra = value.model_extra or {}
+    tag["set"] = [walk.text(name) for name in (*fields, *extra) if name in value.model_fields_set]
+    if extra:
         tag["extra"] = walk.mapping(len(extra), extra.items())
     return tag
 
 
-def _secret(walk: Walk, value: Any) -> Json:
+def _secret(walk: Walk, _value: Any) -> Json:
     walk.warnings["secrets were stored masked"] = None
     return SECRET
 
@@ -86,7 +87,7 @@ def _is_plain(item: object) -> bool:
     """True for a number that jsonb and every JSON reader keep."""
     if type(item) is float:
         return float_text(item) is None
-    return type(item) is bool or (type(item) is int and -(2**53) <= item <= 2**53)
+    return type(item) is bool or (type(item) is int and -MAX_INTEGER <= item <= MAX_INTEGER)
 
 
 def _packed(walk: Walk, data: bytes) -> str:
@@ -118,11 +119,11 @@ def _warn_of_nanoseconds(walk: Walk, nanoseconds: int) -> None:
         walk.warnings["nanoseconds of pandas times were dropped"] = None
 
 
-def _nat(walk: Walk, value: Any) -> Json:
+def _nat(_walk: Walk, _value: Any) -> Json:
     return {TAG: "pandas", "v": "NaT"}
 
 
-def _na(walk: Walk, value: Any) -> Json:
+def _na(_walk: Walk, _value: Any) -> Json:
     return {TAG: "pandas", "v": "NA"}
 
 

@@ -1,4 +1,4 @@
-"""The table of encoders by type: what Python itself brings; `foreign` has the one of NumPy, pandas and pydantic.
+"""The table of encoders by type: what Python brings; `foreign` has NumPy's, pandas' and pydantic's.
 
 An encoder takes the walk and a value and gives its tree. It reads through the methods of the built-in base
 (`dict.items(value)`), so that a subclass's own `__iter__` or `__getitem__` does not run.
@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 
 def encoder_for(kind: type) -> Encoder | None:
     """Find the encoder of a type by its bases, or None if it can't be stored."""
+    if kind in ENCODERS:
+        return ENCODERS[kind]
     if enum.Enum in kind.__mro__:
         return encode_enum
     encoders = ENCODERS | loaded_encoders()
-    if dataclasses.is_dataclass(kind) and kind not in encoders:
+    if dataclasses.is_dataclass(kind):
         return encode_dataclass
     if tuple in kind.__mro__ and isinstance(getattr(kind, "_fields", None), tuple):
         return encode_namedtuple
@@ -58,11 +60,11 @@ def _float(walk: Walk, value: float) -> Json:
     return walk.node(float.__pos__(value))  # + 0.0 would lose the sign of -0.0
 
 
-def _complex(walk: Walk, value: complex) -> Json:
+def _complex(_walk: Walk, value: complex) -> Json:
     return {TAG: "complex", "re": repr(value.real), "im": repr(value.imag)}
 
 
-def _bytes(walk: Walk, value: Any) -> Json:
+def _bytes(_walk: Walk, value: Any) -> Json:
     size = value.nbytes if isinstance(value, memoryview) else len(value)
     if size > MAX_BYTES:
         raise Unstorable(f"{size:,} bytes can't be stored in the row (up to {MAX_BYTES:,} can); {TO_FILE}")
@@ -108,15 +110,15 @@ def _range(walk: Walk, value: range) -> Json:
     return {TAG: "range", "v": [walk.node(part) for part in (value.start, value.stop, value.step)]}
 
 
-def _datetime(walk: Walk, value: datetime) -> Json:
+def _datetime(_walk: Walk, value: datetime) -> Json:
     return _with_zone({TAG: "datetime", "v": datetime.isoformat(value)}, value)
 
 
-def _date(walk: Walk, value: date) -> Json:
+def _date(_walk: Walk, value: date) -> Json:
     return {TAG: "date", "v": date.isoformat(value)}
 
 
-def _time(walk: Walk, value: time) -> Json:
+def _time(_walk: Walk, value: time) -> Json:
     return _with_zone({TAG: "time", "v": time.isoformat(value)}, value)
 
 
@@ -129,7 +131,7 @@ def _with_zone(tag: dict[str, Json], value: datetime | time) -> Json:
     return tag
 
 
-def _timedelta(walk: Walk, value: timedelta) -> Json:
+def _timedelta(_walk: Walk, value: timedelta) -> Json:
     return {TAG: "timedelta", "v": [value.days, value.seconds, value.microseconds]}
 
 
@@ -141,7 +143,7 @@ def _fraction(walk: Walk, value: Fraction) -> Json:
     return {TAG: "fraction", "v": [walk.node(value.numerator), walk.node(value.denominator)]}
 
 
-def _uuid(walk: Walk, value: UUID) -> Json:
+def _uuid(_walk: Walk, value: UUID) -> Json:
     return {TAG: "uuid", "v": UUID.__str__(value)}
 
 
@@ -151,7 +153,7 @@ def _path(walk: Walk, value: PurePath) -> Json:
     return {TAG: "path", "flavour": flavour, "v": walk.text(PurePath.__str__(value))}
 
 
-def _not_stored(walk: Walk, value: NotStored) -> Json:
+def _not_stored(_walk: Walk, value: NotStored) -> Json:
     raise Unstorable(f"a {value.type_name} was not stored before either")
 
 

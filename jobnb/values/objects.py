@@ -1,4 +1,4 @@
-"""Encoders of objects that are their class and their fields: enum members, dataclasses, named tuples, models."""
+"""Encoders of objects that are a class and fields: enum members, dataclasses, named tuples."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def encode_namedtuple(walk: Walk, value: Any) -> Json:
 def encode_enum(walk: Walk, value: Enum) -> Json:
     """Name and value: the name finds the member again, the value is for readers without the class.
 
-    A member whose value can't be stored (a function, say) is whole with its name alone, so that is no loss to report.
+    A member whose value can't be stored (a function, say) is whole with its name alone: no loss to report.
     """
     left_out = len(walk.left_out)
     fields = {"name": value._name_, "value": value._value_}

@@ -1,13 +1,13 @@
 """The orders of keys that jsonb loses, as a list beside the value.
 
-The list has one entry for each plain object (one without the tag) of two keys or more, in pre-order: its keys, or
-None where jsonb keeps them anyway. Objects of fewer keys have no entry, so wrapping a value as `{"result": value}`
-moves nothing. The children of tagged objects are visited in jsonb's order of their keys.
+The list has one entry for each plain object (one without the tag) of two keys or more, in pre-order: its
+keys, or None where jsonb keeps them anyway. Objects of fewer keys have no entry, so wrapping a value as
+`{"result": value}` moves nothing. Children of tagged objects are visited in jsonb's order of their keys.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jobnb.values.tags import TAG, Json, in_jsonb_order, jsonb_key
 
@@ -27,7 +27,7 @@ def key_orders(tree: Json) -> list[list[str] | None]:
 def restore(tree: Json, orders: Any) -> Json:
     """Give the tree with its objects in the orders listed.
 
-    Where an entry does not fit its object (somebody edited the row), this and all further entries are ignored.
+    Where an entry does not fit its object (somebody edited the row), it and all further ones are ignored.
     """
     if not isinstance(orders, list) or not orders:
         return tree
@@ -66,8 +66,13 @@ class _Restorer:
         order = next(self._left, None)
         if order is None:
             return tree
-        if type(order) is list and len(order) == len(tree) and all(type(key) is str for key in order):
-            if set(order) == set(tree):
-                return order
+        if _fits(order, tree):
+            return cast("list[str]", order)
         self._left = iter(())
         return tree
+
+
+def _fits(order: Any, tree: dict[str, Json]) -> bool:
+    if type(order) is not list or not all(type(key) is str for key in order):
+        return False
+    return len(order) == len(tree) and set(order) == set(tree)

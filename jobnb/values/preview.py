@@ -1,8 +1,8 @@
 """A short text of any value, whatever the value does.
 
-Built-in containers are read only as far as the text goes. The `__repr__` of other classes is foreign code: it runs
-in a helper thread, where whatever it raises stays, and where it is left behind when it takes too long. A real
-Ctrl-C arrives in the calling thread and so is told apart from one that a `__repr__` raises.
+Built-in containers are read only as far as the text goes. The `__repr__` of other classes is foreign code: it
+runs in a helper thread, where whatever it raises stays, and where it is left behind when it takes too long. A
+real Ctrl-C arrives in the calling thread and so is told apart from one that a `__repr__` raises.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TEXTS: tuple[type, ...] = (str, bytes, bytearray)
 
 
 def preview(value: object, limit: int = 2000) -> str:
-    """Give the repr of any value, cut to `limit` characters; never raises and never takes much over a second."""
+    """Give the repr of any value, cut to `limit` characters; never raises, takes a second at most."""
     return preview_in_time(value, limit)[0]
 
 
@@ -169,7 +169,7 @@ def _repr_in_thread(value: object, limit: int, seconds: float) -> str | None:
     def run() -> None:
         try:
             answer.append(str.__str__(repr(value))[:limit])
-        except BaseException as error:
+        except BaseException as error:  # sys.exit() in a __repr__ ends that __repr__ and nothing else
             answer.append(f"<{type_name(type(value))}: its repr raised {type_name(type(error))}>")
 
     helper = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="jobnb-repr", daemon=True)

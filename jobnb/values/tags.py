@@ -1,8 +1,8 @@
 """What the writer and the reader of stored values agree on: the tag, the limits, jsonb's order of keys.
 
-A value that JSON can't hold is stored as an object with the reserved key `"$t"`, which names its kind; the other
-keys belong to that kind. An object of the user's that has this key is itself stored under a tag, so no plain object
-in a stored value ever has it.
+A value that JSON can't hold is stored as an object with the reserved key `"$t"`, which names its kind; the
+other keys belong to that kind. An object of the user's that has this key is itself stored under a tag, so no
+plain object in a stored value ever has it.
 """
 
 from __future__ import annotations

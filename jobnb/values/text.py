@@ -21,7 +21,7 @@ def is_clean(text: str) -> bool:
 def clean(text: str) -> tuple[str, list[str]]:
     """Give the text that jsonb takes, and a warning for each kind of change.
 
-    Two surrogates that make a pair become the character they stand for; a lone one becomes U+FFFD, as does NUL.
+    Two surrogates that make a pair become their character; a lone one becomes U+FFFD, as does NUL.
     """
     warnings = []
     if "\x00" in text:

@@ -1,7 +1,7 @@
 """The walk over a value that makes its JSON tree: limits, circles, warnings, and what is left out where.
 
-A part that can't be stored leaves a preview in its place, and the walk goes on. What makes the whole impossible
-(too deep, too much, a circle) ends the walk with `GiveUp`.
+A part that can't be stored leaves a preview in its place, and the walk goes on. What makes the whole
+impossible (too deep, too much, a circle) ends the walk with `GiveUp`.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Walk:
         return tree
 
     def items(self, size: int, values: Iterable[Any]) -> list[Json]:
-        """The trees of the items of a built-in sequence; `size` is known first, so that too many are never read."""
+        """The trees of a sequence's items; `size` comes first, so that too many are never read."""
         self.count(size)
         return [self.child(index, item) for index, item in enumerate(list(values))]
 
@@ -173,7 +173,7 @@ class Walk:
         except Unstorable as reason:
             return self._leave_out(value, str(reason), depth)
         except BaseException as error:  # a property may call sys.exit(); the job is done all the same
-            if _is_ours(error):
+            if isinstance(error, GiveUp | MemoryError) or is_interrupt(error):
                 raise
             if _is_torn(error):
                 raise GiveUp("it changed while it was being stored; return a copy of it") from None
@@ -206,16 +206,26 @@ def preview_tag(value: object, text: str) -> Json:
     return {TAG: PREVIEW, "type": clean(type_name(type(value)))[0], "text": text}
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """True for a real Ctrl-C, which arrives in the main thread; anywhere else the value raised it."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
 def float_text(value: float) -> str | None:
     """The text of a float that jsonb and JSON readers would change; None for one they keep.
 
-    jsonb holds numerics: it has no minus zero and writes exponents out, so that 1e16 would come back as an integer.
+    jsonb holds numerics: no minus zero, and exponents written out, so 1e16 would come back as an integer.
     """
     text = float.__repr__(value)
-    return text if "e" in text or "n" in text or text == "-0.0" else None
+    return None if is_kept(text) else text
 
 
-def _float(walk: Walk, value: float) -> Json:
+def is_kept(text: str) -> bool:
+    """True if jsonb gives a float of this text back as it was."""
+    return "e" not in text and "n" not in text and text != "-0.0"
+
+
+def _float(_walk: Walk, value: float) -> Json:
     text = float_text(value)
     return value if text is None else {TAG: "float", "v": text}
 
@@ -235,7 +245,7 @@ def _str(walk: Walk, value: str) -> Json:
     return walk.text(value)
 
 
-def _itself(walk: Walk, value: Json) -> Json:
+def _itself(_walk: Walk, value: Json) -> Json:
     return value
 
 
@@ -243,7 +253,7 @@ _SCALARS: dict[type, Encoder] = {NoneType: _itself, bool: _itself, int: _int, fl
 
 
 def _as_plain_key(key: Any) -> Any:
-    """Text for a key of a subclass of str (np.str_), but not for an enum's member, which is more than its text."""
+    """Text for a key of a subclass of str (np.str_), but not for an enum's member, which is more."""
     if isinstance(key, str) and not hasattr(type(key), "_member_map_"):
         return str.__str__(key)
     return key
@@ -251,13 +261,6 @@ def _as_plain_key(key: Any) -> Any:
 
 def _escaped_length(text: str) -> int:
     return len(json.dumps(text)) if len(text) <= MAX_JSON else len(text)
-
-
-def _is_ours(error: BaseException) -> bool:
-    """True for what must pass the guard. Ctrl-C arrives in the main thread; elsewhere the value raised it."""
-    if isinstance(error, KeyboardInterrupt):
-        return threading.current_thread() is threading.main_thread()
-    return isinstance(error, GiveUp | MemoryError)
 
 
 def _is_torn(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ _COLUMNS = [column for column in jobs.c if column.name != "cancel_requested_at"]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
 
 
-_DIALECT: Dialect = PGDialect_psycopg()
+_DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy left its __init__ untyped
 
 
 def _sql_type(column: Column[Any]) -> str:

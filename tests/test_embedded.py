@@ -1,0 +1,459 @@
+"""The embedded server: real processes start it, share it, lose it and leave it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+import jobnb
+from jobnb.db import launcher
+from jobnb.db.embedded import EmbeddedServer, embedded_server
+from jobnb.db.folders import ROOT_AREA, SOCKET_NAME, locate
+from jobnb.db.programs import find_programs
+from jobnb.errors import ConfigurationError, DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="unix sockets and signals")
+
+CLIENT = """
+import sys
+from pathlib import Path
+from jobnb.db.embedded import embedded_server
+server = embedded_server(Path(sys.argv[1]))
+print("up", flush=True)
+sys.stdin.readline()
+server.ensure_running()
+print(server.status().pid, flush=True)
+sys.stdin.readline()
+server.release()
+print("left", flush=True)
+"""
+
+
+def spawn(home: Path, code: str = CLIENT, **environment: str) -> subprocess.Popen[str]:
+    project = str(Path(jobnb.__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": project, **environment},
+    )
+
+
+def say(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def clean(home: Path) -> None:
+    """Stop what runs for this home, and remove what root keeps outside of it."""
+    folders = locate(home)
+    launcher.stop(folders)
+    if ROOT_AREA in folders.data.parents:
+        shutil.rmtree(folders.data.parent, ignore_errors=True)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Path]:
+    """A home that does not exist yet."""
+    home = tmp_path / "fresh"
+    yield home
+    clean(home)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with a cluster, for tests that leave it as usable as they found it."""
+    home = tmp_path_factory.mktemp("embedded") / "home"
+    server = EmbeddedServer(home)
+    server.ensure_running()
+    server.release()
+    yield home
+    clean(home)
+
+
+@pytest.fixture
+def joined(shared: Path) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer(shared)
+    server.ensure_running()
+    yield server
+    server.release()
+    clean_pid = server.status().pid
+    assert clean_pid is None, "the test left a server running"
+
+
+def ask(server: EmbeddedServer, statement: str) -> object:
+    with psycopg.connect(**server.conninfo()) as connection:
+        row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+    return row[0]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def server_pid(server: EmbeddedServer) -> int:
+    pid = server.status().pid
+    assert pid is not None
+    return pid
+
+
+def test_an_object_that_was_only_made_touches_nothing(fresh: Path) -> None:
+    server = EmbeddedServer(fresh)
+    assert server.status().pid is None
+    assert server.status().version is None
+    server.release()
+    assert not fresh.exists()
+
+
+def test_all_folders_are_private(joined: EmbeddedServer) -> None:
+    folders = locate(joined.home)
+    sockets = Path(joined.conninfo()["host"])
+    assert [mode(path) for path in (joined.home, folders.base, folders.data, sockets)] == [0o700] * 4
+    assert mode(sockets / SOCKET_NAME) == 0o700
+    assert [mode(path) & 0o077 for path in folders.base.iterdir() if not path.is_symlink()].count(0) >= 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("listen_addresses", ""),
+        ("timezone", "UTC"),
+        ("fsync", "on"),
+        ("synchronous_commit", "on"),
+        ("server_encoding", "UTF8"),
+        ("unix_socket_permissions", "0700"),
+        ("max_connections", "100"),
+    ],
+)
+def test_the_server_is_set_up_as_promised(joined: EmbeddedServer, setting: str, value: str) -> None:
+    assert ask(joined, f"SELECT current_setting('{setting}')") == value
+
+
+def test_the_database_and_the_role_are_jobnb(joined: EmbeddedServer) -> None:
+    assert ask(joined, "SELECT current_user || ' ' || current_database()") == "jobnb jobnb"
+
+
+def test_another_unix_user_gets_in_neither_by_folder_nor_by_name(joined: EmbeddedServer) -> None:
+    host = joined.conninfo()["host"]
+    if os.geteuid() != 0:
+        assert mode(Path(host)) == 0o700
+        return
+    import pwd
+
+    stranger = pwd.getpwnam("nobody")
+    command = [str(find_programs() / "psql"), f"host='{host}' user=jobnb dbname=jobnb", "-Atc", "SELECT 1"]
+    refused = subprocess.run(
+        command,
+        user=stranger.pw_uid,
+        group=stranger.pw_gid,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode != 0
+    assert "Permission denied" in refused.stderr
+
+
+def test_joining_again_costs_well_under_a_millisecond(joined: EmbeddedServer) -> None:
+    costs = []
+    for _ in range(200):
+        before = time.perf_counter()
+        joined.ensure_running()
+        costs.append(time.perf_counter() - before)
+    assert sorted(costs)[100] < 0.0005
+
+
+def test_the_last_client_stops_the_server_and_the_data_stay(shared: Path) -> None:
+    server = EmbeddedServer(shared)
+    server.ensure_running()
+    with psycopg.connect(**server.conninfo()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
+    server.release()
+    server.release()
+    assert server.status().pid is None
+    server.ensure_running()
+    assert ask(server, "SELECT n FROM kept") == 42
+    server.release()
+
+
+def test_six_processes_that_start_first_together_share_one_server(fresh: Path) -> None:
+    clients = [spawn(fresh) for _ in range(6)]
+    try:
+        assert [hear(client) for client in clients] == ["up"] * 6
+        for client in clients:
+            say(client)
+        pids = {hear(client) for client in clients}
+        assert len(pids) == 1
+        for client in clients[:5]:
+            say(client)
+            assert hear(client) == "left"
+        assert str(EmbeddedServer(fresh).status().pid) in pids
+        say(clients[5])
+        assert hear(clients[5]) == "left"
+        assert EmbeddedServer(fresh).status().pid is None
+    finally:
+        for client in clients:
+            end(client)
+
+
+def test_a_killed_client_counts_no_more(shared: Path, joined: EmbeddedServer) -> None:
+    client = spawn(shared)
+    hear(client)
+    say(client)
+    assert hear(client) == str(joined.status().pid)
+    end(client)
+    joined.release()
+    assert joined.status().pid is None
+
+
+def test_a_killed_server_is_started_again(joined: EmbeddedServer) -> None:
+    first = server_pid(joined)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: joined.status().pid is None)
+    joined.ensure_running()
+    assert server_pid(joined) != first
+    assert ask(joined, "SELECT 1") == 1
+
+
+def test_committed_rows_survive_a_killed_server(joined: EmbeddedServer) -> None:
+    with psycopg.connect(**joined.conninfo()) as connection:
+        connection.execute("CREATE TABLE durable AS SELECT 7 AS n")
+    os.kill(server_pid(joined), signal.SIGKILL)
+    until(lambda: joined.status().pid is None)
+    joined.ensure_running()
+    assert ask(joined, "SELECT n FROM durable") == 7
+
+
+def test_an_interrupt_of_the_client_s_process_group_leaves_the_server_alone(shared: Path) -> None:
+    code = CLIENT.replace("import sys", "import sys, os, signal\nos.setpgid(0, 0)\nsignal.signal(2, signal.SIG_IGN)", 1)
+    client = spawn(shared, code)
+    try:
+        hear(client)
+        say(client)
+        pid = int(hear(client))
+        assert os.getpgid(pid) != os.getpgid(client.pid)
+        os.killpg(os.getpgid(client.pid), signal.SIGINT)
+        say(client)
+        assert hear(client) == "left"
+    finally:
+        end(client)
+
+
+def test_a_forked_child_neither_is_a_client_nor_stops_the_server(joined: EmbeddedServer) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from jobnb.db.embedded import embedded_server
+server = embedded_server(Path(sys.argv[1]))
+server.ensure_running()
+child = os.fork()
+if child == 0:
+    server.release()
+    os._exit(0)
+os.waitpid(child, 0)
+print(server.status().pid, flush=True)
+child = os.fork()
+if child == 0:
+    server.ensure_running()
+    server.release()
+    os._exit(0)
+os.waitpid(child, 0)
+print(server.status().pid, flush=True)
+sys.stdin.readline()
+"""
+    home = joined.home
+    joined.release()
+    client = spawn(home, code)
+    try:
+        first, second = hear(client), hear(client)
+        assert first == second != "None"
+    finally:
+        end(client)
+    launcher.stop(locate(home))
+
+
+def test_a_stale_pid_file_harms_nobody(shared: Path) -> None:
+    victim = subprocess.Popen(["sleep", "300"])
+    server = EmbeddedServer(shared)
+    try:
+        (locate(shared).data / "postmaster.pid").write_text(f"{victim.pid}\n{locate(shared).data}\n0\n5432\n\n\n")
+        assert server.status().pid is None
+        server.ensure_running()
+        assert ask(server, "SELECT 1") == 1
+        server.release()
+        assert victim.poll() is None
+    finally:
+        end(victim)
+        server.release()
+
+
+@pytest.mark.parametrize(
+    "name", ["we ird", "it's", 'quo"te', "$(touch INJ)", "back\\slash", "per%20cent?x=1", "数据 ü"]
+)
+def test_a_home_of_any_name_works(name: str) -> None:
+    top = Path(tempfile.mkdtemp())
+    top.chmod(0o755)  # so that root's server can live here too
+    home = top / name
+    home.mkdir(mode=0o755)
+    server = EmbeddedServer(home)
+    try:
+        server.ensure_running()
+        assert ask(server, "SELECT 1") == 1
+        assert str(server.status().data).startswith(str(home))
+        server.release()
+        assert not list(top.rglob("INJ"))
+        assert not Path("INJ").exists()
+    finally:
+        clean(home)
+        shutil.rmtree(top)
+
+
+def test_a_long_home_gets_a_private_socket_folder_elsewhere() -> None:
+    top = Path(tempfile.mkdtemp())
+    top.chmod(0o755)
+    home = top / ("a-rather-long-folder-name-" * 5)
+    home.mkdir(mode=0o755)
+    server = EmbeddedServer(home)
+    sockets = None
+    try:
+        server.ensure_running()
+        sockets = Path(server.conninfo()["host"])
+        assert ask(server, "SELECT 1") == 1
+        assert home not in sockets.parents
+        assert mode(sockets) == 0o700
+        server.release()
+    finally:
+        clean(home)
+        shutil.rmtree(top)
+        if sockets is not None:
+            shutil.rmtree(sockets, ignore_errors=True)
+
+
+@pytest.mark.parametrize("trap", ["link", "open"])
+def test_a_socket_folder_that_others_prepared_is_refused(trap: str) -> None:
+    top = Path(tempfile.mkdtemp())
+    top.chmod(0o755)
+    home = top / ("x" * 120)
+    home.mkdir(mode=0o755)
+    folders = locate(home)
+    sockets = next(path for path in folders._socket_folders() if len(str(path)) < 80)
+    try:
+        if trap == "link":
+            sockets.symlink_to(top)
+        else:
+            sockets.mkdir(mode=0o755)
+            folders.account.give(sockets)
+        with pytest.raises(ConfigurationError, match=r"not a folder|open to other"):
+            folders.make_socket_folder()
+    finally:
+        sockets.unlink() if sockets.is_symlink() else shutil.rmtree(sockets)
+        shutil.rmtree(top)
+
+
+def test_a_crash_in_the_middle_of_the_first_start_leaves_no_half_cluster(fresh: Path) -> None:
+    client = spawn(fresh)
+    hear(client)
+    say(client)
+    area = locate(fresh).data.parent
+    until(lambda: area.exists() and any(area.glob("data.new*")))
+    end(client)
+    assert not locate(fresh).data.exists()
+    server = EmbeddedServer(fresh)
+    server.ensure_running()
+    assert ask(server, "SELECT 1") == 1
+    server.release()
+    assert not list(area.glob("data.new*"))
+
+
+def test_data_of_another_postgresql_version_are_refused_with_words(shared: Path) -> None:
+    version = locate(shared).data / "PG_VERSION"
+    version.write_text("15\n")
+    try:
+        with pytest.raises(ConfigurationError, match=r"PostgreSQL 15.*DATABASE_URL"):
+            EmbeddedServer(shared).ensure_running()
+    finally:
+        version.write_text("18\n")
+
+
+def test_a_file_in_place_of_the_home_is_refused_with_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match=r"DATABASE_URL"):
+        EmbeddedServer(tmp_path / "file").ensure_running()
+    with pytest.raises(ConfigurationError, match=r"DATABASE_URL"):
+        EmbeddedServer(tmp_path / "file" / "below").ensure_running()
+
+
+def test_a_home_that_others_may_write_in_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="open to other users"):
+        EmbeddedServer(tmp_path).ensure_running()
+
+
+def test_a_server_that_can_t_start_is_reported_at_once_with_its_log(shared: Path) -> None:
+    settings = locate(shared).data / "postgresql.auto.conf"
+    kept = settings.read_text()
+    settings.write_text(kept + "no_such_setting = 1\n")
+    before = time.monotonic()
+    try:
+        with pytest.raises(DatabaseUnavailable, match="no_such_setting"):
+            EmbeddedServer(shared).ensure_running()
+        assert time.monotonic() - before < 10
+    finally:
+        settings.write_text(kept)
+
+
+def test_folders_above_the_home_keep_their_modes(tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    above.mkdir(mode=0o750)
+    before = [mode(path) for path in (above, *above.parents)]
+    server = EmbeddedServer(above / "home")
+    try:
+        server.ensure_running()
+        server.release()
+        assert [mode(path) for path in (above, *above.parents)] == before
+    finally:
+        clean(above / "home")
+
+
+def test_a_process_has_one_object_for_a_home_even_after_a_reload(tmp_path: Path) -> None:
+    import importlib
+
+    from jobnb.db import embedded
+
+    first = embedded_server(tmp_path)
+    assert importlib.reload(embedded).embedded_server(tmp_path) is first

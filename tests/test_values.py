@@ -1,0 +1,769 @@
+"""What a job returns must come back from a real jsonb column as it was, or say why it does not."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import datetime as dt
+import enum
+import io
+import json
+import math
+import pathlib
+import random
+import subprocess
+import sys
+import threading
+import time
+import timeit
+import types
+import uuid
+import zoneinfo
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pydantic
+import pytest
+
+from jobnb.errors import InvalidInput
+from jobnb.values import Encoded, NotStored, Stored, decode, encode, encode_fields, preview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+RAN: list[str] = []  # what user code ran, for the tests that say none may
+
+
+class Colour(enum.Enum):
+    RED = (1, 2)
+    BLUE = "b"
+
+
+class Level(enum.StrEnum):
+    LOW = "low"
+
+
+class Access(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Rank(enum.IntEnum):
+    FIRST = 1
+
+
+class Point(NamedTuple):
+    x: float
+    y: Any = None
+
+
+@dataclasses.dataclass
+class Run:
+    name: str
+    scores: list[float] = dataclasses.field(default_factory=list)
+    best: Any = None
+
+    def __post_init__(self) -> None:
+        RAN.append("Run.__post_init__")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted:
+    zeta: int
+    a: int
+
+
+@dataclasses.dataclass(frozen=True)
+class LoudKey:
+    n: int
+
+    def __hash__(self) -> int:
+        RAN.append("LoudKey.__hash__")
+        return self.n
+
+
+class Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    loss: float = math.nan
+    when: dt.date = dt.date(2026, 1, 1)
+    made: list[int] = pydantic.Field(default_factory=lambda: RAN.append("default_factory") or [1])
+
+    def model_post_init(self, context: Any, /) -> None:
+        RAN.append("Model.model_post_init")
+
+
+class Account(pydantic.BaseModel):
+    user: str
+    password: pydantic.SecretStr
+
+
+class Outer:
+    class Inner(enum.Enum):
+        ONE = 1
+
+
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+EXACT: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    2**53,
+    -(2**53),
+    2**53 + 1,
+    2**63,
+    -(2**64),
+    10**5000,
+    0.93,
+    3.0,
+    1e-05,
+    -0.0,
+    1e16,
+    1e308,
+    5e-324,
+    1.7976931348623157e308,
+    9007199254740993.0,
+    1234567890123456.7,
+    math.inf,
+    -math.inf,
+    math.nan,
+    "",
+    "text",
+    "Größe 数据 😀",
+    "\\u0000 is only text",
+    '"\n\r\t\x01\x7f\u2028',
+    b"",
+    b"\x00\xff",
+    bytearray(b"ab"),
+    dt.datetime(2026, 1, 2, 3, 4, 5, 6),  # noqa: DTZ001
+    dt.datetime(2026, 10, 25, 2, 30, fold=1),  # noqa: DTZ001
+    dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
+    dt.datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),
+    dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=-5, minutes=-30, seconds=7))),
+    dt.datetime.max,  # noqa: DTZ901
+    dt.date(9999, 12, 31),
+    dt.time(1, 2, 3, 4),
+    dt.time(1, tzinfo=BERLIN),
+    dt.time(1, tzinfo=dt.UTC, fold=1),
+    dt.timedelta(days=-1, microseconds=1),
+    dt.timedelta.max,
+    Decimal("1.10"),
+    Decimal("NaN"),
+    Decimal("sNaN12"),
+    Decimal("-Infinity"),
+    Decimal("-0E+999999"),
+    Fraction(1, 3),
+    Fraction(10**30, 7),
+    uuid.UUID(int=1),
+    pathlib.Path("/tmp/a b"),
+    pathlib.PurePosixPath("a"),
+    pathlib.PureWindowsPath("C:\\x"),
+    1j,
+    complex(-0.0, math.inf),
+    (),
+    (1, (2, [3])),
+    [],
+    [1, [2.5, None, "x"]],
+    {1, 2, "a", (1, 2)},
+    frozenset({1.5, None}),
+    set(),
+    {},
+    {"bb": 1, "a": 2},
+    {"a": {"zz": 1, "y": {"éé": 1, "zzz": 2, "é": 3}}, "b": [{"dd": 1, "c": 2}]},
+    {"$t": "int", "hex": "1"},
+    {"x": {"$t": 1, "b": {"zz": 1, "a": 2}}},
+    {1: "a", "1": "b", None: 3, (1, 2): 4},
+    {"a\x00": 1, "a\ufffd": 2, "b\ud800": 3},
+    {"result": 1},
+    range(3),
+    range(10**30, 5, -(10**20)),
+    Colour.RED,
+    Colour.BLUE,
+    Level.LOW,
+    Rank.FIRST,
+    Access.READ | Access.WRITE,
+    Access(0),
+    Outer.Inner.ONE,
+    {Level.LOW: 1, Colour.RED: 2},
+    Point(1, math.nan),
+    Point(1.5, (Point(2), [Colour.RED])),
+    Slotted(1, 2),
+    {Slotted(1, 2): {Point(1)}},
+    pd.NaT,
+    pd.NA,
+    np.datetime64("2026-01-01T00:00:00.000000001"),
+    np.datetime64("NaT"),
+    np.timedelta64(5, "ns"),
+    np.longdouble("0.1"),
+    np.array(5),
+    np.arange(6).reshape(2, 3),
+    np.zeros((0, 3)),
+    np.array([0.1, math.nan, -0.0, 1e300]),
+    np.arange(10_000, dtype="f8") / 3,
+    np.arange(5, dtype=">i2"),
+    np.array([1, 2], dtype="u8") + np.uint64(2**63),
+    np.array([0.1], dtype="f2"),
+    np.array([True, False]),
+    np.array([1j, 2]),
+    np.array(["a", "数\x00据"]),
+    np.array([b"a\x00b"]),
+    np.array(["2026-01-01", "NaT"], dtype="M8[D]"),
+    np.zeros(2, dtype=[("a", "<i4"), ("b", "<f8", (2,))]),
+    np.array([1, "a", None, [1, 2], {"k": (1,)}], dtype=object),
+    np.ma.MaskedArray([1, 2, 3], mask=[0, 1, 0]),
+]
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal in type, value, sign of zero, NaN, order of keys, zone and fold, all the way down."""
+    if type(left) is not type(right):
+        return False
+    compare = _SAME.get(type(left))
+    if compare is not None:
+        return compare(left, right)
+    if isinstance(left, np.generic):
+        return same(np.asarray(left), np.asarray(right))
+    if dataclasses.is_dataclass(left):
+        return same(*({f.name: getattr(x, f.name) for f in dataclasses.fields(x)} for x in (left, right)))
+    if isinstance(left, tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    return left is right or bool(left == right) or repr(left) == repr(right)
+
+
+def _same_dict(left: Any, right: Any) -> bool:
+    return same(list(left.items()), list(right.items()))
+
+
+def _same_list(left: Any, right: Any) -> bool:
+    return len(left) == len(right) and all(map(same, left, right))
+
+
+def _same_time(left: Any, right: Any) -> bool:
+    return (repr(left), left.fold, str(left.tzinfo)) == (repr(right), right.fold, str(right.tzinfo))
+
+
+def _same_array(left: Any, right: Any) -> bool:
+    if left.dtype != right.dtype or left.shape != right.shape:
+        return False
+    return same(left.tolist(), right.tolist()) if left.dtype.hasobject else left.tobytes() == right.tobytes()
+
+
+def _same_masked(left: Any, right: Any) -> bool:
+    return _same_array(left.data, right.data) and _same_array(np.asarray(left.mask), np.asarray(right.mask))
+
+
+_SAME: dict[type, Callable[[Any, Any], bool]] = {
+    float: lambda left, right: repr(left) == repr(right),
+    complex: lambda left, right: repr(left) == repr(right),
+    Decimal: lambda left, right: repr(left) == repr(right),
+    dict: _same_dict,
+    list: _same_list,
+    dt.datetime: _same_time,
+    dt.time: _same_time,
+    np.ndarray: _same_array,
+    np.ma.MaskedArray: _same_masked,
+}
+
+
+@pytest.fixture
+def jsonb(database_url: str) -> Iterator[Callable[[Encoded], tuple[Any, Any]]]:
+    """Send what is stored through real jsonb columns; what json.loads makes of it comes back."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE TEMP TABLE kept (value jsonb, key_order jsonb)")
+
+        def through(encoded: Encoded) -> tuple[Any, Any]:
+            connection.execute("TRUNCATE kept")
+            connection.execute("INSERT INTO kept VALUES (%s::jsonb, %s::jsonb)", encoded[:2])
+            value, order = connection.execute("SELECT value::text, key_order::text FROM kept").fetchone() or ()
+            return json.loads(value), None if order is None else json.loads(order)
+
+        yield through
+
+
+def back(value: object) -> Any:
+    encoded = encode(value)
+    return decode(json.loads(encoded.json), None if encoded.order is None else json.loads(encoded.order))
+
+
+def check_strict(encoded: Encoded) -> None:
+    assert encoded.json.isascii()
+    assert "\n" not in encoded.json
+    json.loads(encoded.json, parse_constant=pytest.fail)
+
+
+def test_every_kind_comes_back_from_jsonb_exactly(jsonb: Any) -> None:
+    for value in EXACT:
+        encoded = encode(value)
+        check_strict(encoded)
+        assert encoded.error is None, (value, encoded.error)
+        assert not encoded.warnings, (value, encoded.warnings)
+        assert same(decode(*jsonb(encoded)), value), (value, encoded)
+
+
+def test_all_kinds_in_one_structure_come_back_from_jsonb(jsonb: Any) -> None:
+    small = [value for value in EXACT if not isinstance(value, np.ndarray) or value.size < 100]
+    value = {"zz": small, "a": {"nested": tuple(small)}}
+    assert same(decode(*jsonb(encode(value))), value)
+
+
+def test_random_structures_come_back_from_jsonb_exactly(jsonb: Any) -> None:
+    chance = random.Random(20260101)
+    for _ in range(300):
+        value = random_value(chance, 4)
+        encoded = encode(value)
+        assert encoded.error is None
+        assert same(decode(*jsonb(encoded)), value), value
+
+
+def random_value(chance: random.Random, depth: int) -> Any:
+    leaf = chance.choice(LEAVES)
+    if depth == 0:
+        return leaf(chance)
+    size = chance.randrange(4)
+    items = [random_value(chance, depth - 1) for _ in range(size)]
+    texts = ["".join(chance.choices("ab$té数😀", k=chance.randrange(4))) for _ in range(size)]
+    keys = [chance.choice([text, text, text, chance.randrange(9), (text, 1)]) for text in texts]
+    made = [items, tuple(items), dict(zip(texts, items, strict=True)), dict(zip(keys, items, strict=True))]
+    return chance.choice([*made, {"$t": items}, Point(1, items), leaf(chance)])
+
+
+LEAVES: list[Callable[[random.Random], Any]] = [
+    lambda chance: chance.choice([None, True, False]),
+    lambda chance: chance.randrange(-(2**70), 2**70) >> chance.randrange(70),
+    lambda chance: chance.uniform(-1, 1) * 10.0 ** chance.randrange(-320, 308),
+    lambda chance: "".join(chance.choices('a"\\\n\té数😀\x7f', k=chance.randrange(9))),
+    lambda chance: chance.choice([Colour.RED, Decimal("1e5"), dt.date(2026, 1, 1), b"\x00"]),
+]
+
+
+def test_plain_values_stay_plain_for_sql(database_url: str) -> None:
+    assert encode({"accuracy": 0.93}).json == '{"accuracy": 0.93}'
+    metrics = {"accuracy": np.float64(0.93), "n": np.int64(3), "ok": np.bool_(True), "name": np.str_("x")}
+    encoded = encode(metrics)
+    assert json.loads(encoded.json) == {"accuracy": 0.93, "n": 3, "ok": True, "name": "x"}
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT (%s::jsonb ->> 'accuracy')::float8", (encoded.json,)).fetchone()
+    assert row == (0.93,)
+
+
+def test_the_order_is_stored_only_where_jsonb_loses_it() -> None:
+    assert encode({"a": 1, "b": 2, "aa": 3}).order is None
+    assert encode({"bb": 1, "a": 2}).order == '[["bb", "a"]]'
+    assert encode([{"a": 1, "b": 1}, {"x": 1}, {"b": (), "a": 1}]).order == '[null, ["b", "a"]]'
+
+
+def test_wrapping_the_value_does_not_disturb_its_order(jsonb: Any) -> None:
+    value = {"bb": {"dd": 1, "c": 2}, "a": 2}
+    encoded = encode(value)
+    tree, order = jsonb(encoded._replace(json=f'{{"result": {encoded.json}}}'))
+    assert same(decode(tree, order), {"result": value})
+    assert same(decode(tree["result"], order), value)
+
+
+def test_an_order_that_no_longer_fits_is_ignored_from_there_on() -> None:
+    order = json.loads(encode({"zz": {"d": 1, "c": 2}, "a": {"f": 1, "e": 2}}).order or "")
+    edited = {"a": {"e": 2, "f": 1}, "zz": {"c": 2, "x": 1}}
+    assert same(decode(edited, order), {"zz": {"c": 2, "x": 1}, "a": {"e": 2, "f": 1}})
+    for nonsense in (5, "x", [5], [[1, 2]], [["a", "a"]], [["zz", []]], {"a": 1}, [None, [[]]]):
+        assert decode(edited, nonsense) == edited
+
+
+def test_nul_and_lone_surrogates_are_replaced_with_a_warning(jsonb: Any) -> None:
+    encoded = encode({"k\x00": "a\x00b", "s": "\ud800x", "pair": "\ud83d\ude00"})
+    assert decode(*jsonb(encoded)) == {"k\ufffd": "a\ufffdb", "s": "\ufffdx", "pair": "😀"}
+    assert encoded.error is None
+    assert encoded.warnings == (
+        "NUL characters were replaced by U+FFFD",
+        "lone surrogates were replaced by U+FFFD",
+    )
+
+
+def test_subclasses_and_wrappers_keep_their_value_and_order() -> None:
+    class Text(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "not this"
+
+    class Whole(int):
+        def __int__(self) -> int:
+            return 99
+
+    moved = collections.OrderedDict(a=1, b=2)
+    moved.move_to_end("a")
+    cases: list[tuple[Any, Any]] = [
+        (Text("x"), "x"),
+        (Whole(3), 3),
+        (np.float64(-0.0), -0.0),
+        (np.float32(0.5), 0.5),
+        (moved, {"b": 2, "a": 1}),
+        (collections.defaultdict(list, zz=[1], a=[2]), {"zz": [1], "a": [2]}),
+        (collections.Counter("hello"), {"h": 1, "e": 1, "l": 2, "o": 1}),
+        (collections.UserDict(zz=1, a=2), {"zz": 1, "a": 2}),
+        (types.MappingProxyType({"zz": 1, "a": 2}), {"zz": 1, "a": 2}),
+        (collections.deque([1, 2]), [1, 2]),
+        ({"b": 1}.keys(), ["b"]),
+        (pd.Timestamp("2026-01-01", tz="Europe/Berlin"), dt.datetime(2026, 1, 1, tzinfo=BERLIN)),
+        (pd.Timedelta("1D"), dt.timedelta(1)),
+    ]
+    for value, expected in cases:
+        assert encode(value).error is None
+        assert same(back(value), expected), value
+
+
+def test_a_dataclass_comes_back_without_running_its_code() -> None:
+    value = Run("a", [math.inf], {"zz": np.arange(3), "a": Colour.RED})
+    RAN.clear()
+    assert same(back(value), value)
+    assert RAN == []
+
+
+def test_a_model_comes_back_without_running_its_code() -> None:
+    value = Model(loss=math.inf, note={"zz": 1, "a": 2})
+    RAN.clear()
+    again = back(value)
+    assert type(again) is Model
+    assert again == value
+    assert again.model_fields_set == value.model_fields_set
+    assert again.model_extra == {"note": {"zz": 1, "a": 2}}
+    assert RAN == []
+
+
+def test_a_users_hash_does_not_run_on_reading() -> None:
+    encoded = encode({LoudKey(1): {LoudKey(2), (LoudKey(3), 1)}})
+    RAN.clear()
+    decoded = decode(json.loads(encoded.json))
+    assert [type(key) for key in decoded] == [Stored]
+    assert RAN == []
+
+
+def test_nothing_is_imported_and_nothing_is_called_on_reading() -> None:
+    for module, name in (("antigravity", "x"), ("os", "system"), ("builtins", "dict"), ("__main__", "nope")):
+        for kind in ("enum", "dataclass", "namedtuple", "pydantic"):
+            tag = {"$t": kind, "module": module, "class": name, "fields": {"name": "x", "value": 1}, "set": []}
+            assert isinstance(decode(tag), Stored)
+    assert "antigravity" not in sys.modules
+
+
+def test_an_object_of_an_unknown_class_is_a_readable_stand_in() -> None:
+    @dataclasses.dataclass
+    class Local:
+        x: int
+        items: list[int]
+
+    stored = back(Local(1, [2]))
+    assert (stored.x, stored.items, vars(stored)) == (1, [2], {"x": 1, "items": [2]})
+    assert "Local(x=1, items=[2])" in repr(stored)
+    assert stored == back(Local(1, [2]))
+    assert stored != back(Local(2, [2]))
+    assert hash(stored) == hash(back(Local(1, [2])))
+    assert back(stored) == stored
+    with pytest.raises(AttributeError, match="read-only"):
+        stored.x = 5
+    with pytest.raises(AttributeError, match="has no 'fit'"):
+        stored.fit()
+
+
+def test_secrets_stay_masked() -> None:
+    value = Account(user="u", password=pydantic.SecretStr("hunter2"))
+    encoded = encode({"account": value, "bare": pydantic.SecretStr("hunter2")})
+    assert "hunter2" not in encoded.json
+    assert encoded.warnings == ("secrets were stored masked",)
+    assert back(value).password == "**********"
+    assert "hunter2" not in preview([value])
+
+
+def test_a_generator_is_told_about_and_not_consumed() -> None:
+    generator = (n for n in range(3))
+    encoded = encode({"gen": generator, "ok": 1})
+    assert encoded.error == '["gen"]: a generator can\'t be stored; return list(...) of it'
+    assert back({"ok": 1, "gen": generator})["ok"] == 1
+    assert list(generator) == [0, 1, 2]
+
+
+def unstorable() -> list[Any]:
+    async def coroutine() -> None: ...
+
+    unawaited = coroutine()
+    unawaited.close()
+    return [
+        pd.DataFrame({"a": [1]}),
+        pd.Series([1]),
+        np.zeros(10_001),
+        b"x" * 1025,
+        "x" * 300_000,
+        1 << 4_000_000,
+        threading.Lock(),
+        io.StringIO(),
+        math,
+        lambda: 1,
+        len,
+        unawaited,
+        int,
+        ValueError("x"),
+        iter([1]),
+        object(),
+    ]
+
+
+def test_what_cant_be_stored_is_a_preview_that_says_why(jsonb: Any) -> None:
+    for value in unstorable():
+        encoded = encode(value)
+        check_strict(encoded)
+        assert json.loads(encoded.json)["$t"] == "preview"
+        assert len(encoded.json) < 20_000
+        assert "can't be stored" in (encoded.error or "")
+        assert isinstance(decode(*jsonb(encoded)), NotStored)
+
+
+def test_what_cant_be_stored_inside_a_structure_is_named_by_its_path(jsonb: Any) -> None:
+    for value in unstorable():
+        encoded = encode({"score": 1, "model": [0, value], "run": Run("a", best=value)})
+        decoded = decode(*jsonb(encoded))
+        assert decoded["score"] == 1
+        assert isinstance(decoded["model"][1], NotStored)
+        assert isinstance(decoded["run"].best, NotStored)
+        assert (encoded.error or "").startswith('["model"][1]: ')
+        assert '["run"].best: ' in (encoded.error or "")
+
+
+def test_many_parts_that_cant_be_stored_make_one_short_error() -> None:
+    encoded = encode([object() for _ in range(1000)])
+    assert (encoded.error or "").endswith("; and 997 more")
+    assert len(encoded.error or "") < 1000
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+def test_sixty_levels_work_and_five_thousand_are_told_about(jsonb: Any) -> None:
+    assert decode(*jsonb(encode(nested(60)))) == nested(60)
+    tuples: Any = ()
+    for _ in range(59):
+        tuples = (tuples, {1: "x"})
+    assert decode(*jsonb(encode(tuples))) == tuples
+    encoded = encode(nested(5000))
+    assert json.loads(encoded.json)["$t"] == "preview"
+    assert "nested deeper than 64" in (encoded.error or "")
+
+
+def test_a_circle_is_told_about_and_shared_parts_are_fine() -> None:
+    circle: dict[str, Any] = {"a": 1}
+    circle["self"] = [circle]
+    encoded = encode(circle)
+    assert json.loads(encoded.json)["$t"] == "preview"
+    assert "circular" in (encoded.error or "")
+    shared = [1]
+    assert back([shared, shared]) == [[1], [1]]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: list(range(10**7)),
+        lambda: dict.fromkeys(range(10**6)),
+        lambda: {"text": "x" * 10**7, "more": ["y" * 1000] * 1000},
+        lambda: ["x" * 1000] * 100_000,
+        lambda: "\x01" * 200_000,
+        lambda: [[0] * 1000] * 1000,
+        lambda: set(range(10**6)),
+    ],
+)
+def test_too_much_is_told_about_at_once(make: Callable[[], Any]) -> None:
+    value = make()
+    started = time.monotonic()
+    encoded = encode(value)
+    assert time.monotonic() - started < 1
+    assert json.loads(encoded.json)["$t"] == "preview"
+    assert encoded.error is not None
+    assert len(encoded.json) < 20_000
+
+
+def test_a_value_that_changes_while_it_is_stored_harms_nobody() -> None:
+    value: dict[str, Any] = {"items": {}}
+    stop = threading.Event()
+
+    def change() -> None:
+        for n in iter(int, 1):
+            value["items"][f"key {n + len(value['items'])}"] = [1]
+            if len(value["items"]) > 500:
+                value["items"].clear()
+            if stop.is_set():
+                return
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(200):
+            encoded = encode(value)
+            check_strict(encoded)
+            assert encoded.error is None or "return" in encoded.error
+    finally:
+        stop.set()
+        thread.join()
+
+
+class Hostile:
+    def __init__(self, raising: BaseException) -> None:
+        self.raising = raising
+
+    def __repr__(self) -> str:
+        raise self.raising
+
+
+class HostileMeta(type):
+    def __hash__(cls) -> int:
+        raise RuntimeError("no hash")
+
+
+class Unhashable(metaclass=HostileMeta):
+    pass
+
+
+class HostileZone(dt.tzinfo):
+    def utcoffset(self, moment: dt.datetime | None, /) -> dt.timedelta:
+        sys.exit(3)
+
+
+@dataclasses.dataclass
+class Lazy:
+    x: int = 1
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "x":
+            sys.exit(3)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("x"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), MemoryError()]
+)
+def test_a_repr_that_raises_harms_nobody(error: BaseException) -> None:
+    assert type(error).__name__ in preview(Hostile(error))
+    assert (encode({"a": 1, "b": Hostile(error)}).error or "").startswith('["b"]: ')
+
+
+def test_a_repr_that_hangs_is_left_behind() -> None:
+    release = threading.Event()
+
+    class Hanging:
+        def __repr__(self) -> str:
+            release.wait(30)
+            return ""
+
+    started = time.monotonic()
+    assert "takes too long" in preview(Hanging())
+    encoded = encode([Hanging() for _ in range(100)])
+    release.set()
+    assert time.monotonic() - started < 5
+    assert (encoded.error or "").endswith("and 97 more")
+
+
+def test_a_value_that_fights_back_never_raises() -> None:
+    moment = dt.datetime(2026, 1, 1, tzinfo=HostileZone())
+    for value in (Unhashable(), moment, Lazy(), Hostile(SystemExit(1))):
+        for wrapped in (value, [1, value], {"a": value}):
+            encoded = encode(wrapped)
+            check_strict(encoded)
+            assert encoded.error
+        assert isinstance(preview([value]), str)
+
+
+def test_encoding_survives_a_stack_that_is_nearly_full() -> None:
+    def deep(left: int) -> Encoded:
+        return deep(left - 1) if left else encode({"a": [[[[[[1, (2,)]]]]]]})
+
+    for left in range(sys.getrecursionlimit() - 150, sys.getrecursionlimit(), 5):
+        with contextlib.suppress(RecursionError):
+            check_strict(deep(left))
+
+
+def test_tags_that_make_no_sense_stay_the_dicts_they_are() -> None:
+    kinds = ["int", "float", "bytes", "tuple", "set", "dict", "datetime", "time", "timedelta", "decimal", "uuid"]
+    kinds += ["path", "range", "complex", "fraction", "str", "ndarray", "npscalar", "masked", "pandas", "enum"]
+    kinds += ["dataclass", "namedtuple", "pydantic", "preview", "frozenset", "date", "bytearray", "from 2030"]
+    bodies: list[Any] = [{}, {"v": None}, {"v": "x"}, {"v": [[]]}, {"hex": []}, {"b64": "%"}, {"items": [1]}]
+    bodies += [{"dtype": "O", "shape": [10**9], "b64": ""}, {"dtype": "<f8", "shape": [10**9], "b64": ""}]
+    bodies += [{"module": [], "class": {}, "fields": 1}, {"v": [[1], [1]]}, {"items": [[[], 1]]}]
+    right: dict[str, tuple[str, ...]] = {str({"v": [[]]}): ("tuple",), str({"v": [[1], [1]]}): ("tuple",)}
+    right |= {str(body): ("bytes", "bytearray", "str") for body in bodies if "shape" in body}
+    for kind in [*kinds, None, 5, [], {}]:
+        for body in bodies:
+            if kind in right.get(str(body), ()):
+                continue
+            tag = {"$t": kind, **body}
+            assert decode([tag]) == [tag], tag
+
+
+def test_keys_that_would_become_equal_are_not_lost() -> None:
+    tag = {"$t": "dict", "items": [[1, "a"], [1, "b"]]}
+    assert decode(tag) == tag
+
+
+def test_an_array_without_numpy_is_lists() -> None:
+    trees = [json.loads(encode(value).json) for value in (np.arange(6).reshape(2, 3), np.arange(1200) / 7)]
+    code = (
+        "import sys, json; sys.modules['numpy'] = None\n"
+        "from jobnb.values import decode\n"
+        "print(json.dumps([decode(tree) for tree in json.loads(sys.argv[1])]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, json.dumps(trees)], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [[[0, 1, 2], [3, 4, 5]], (np.arange(1200) / 7).tolist()]
+
+
+def test_values_are_readable_in_another_process(jsonb: Any) -> None:
+    tree, order = jsonb(encode({"zz": Colour.RED, "a": (Point(1), {1, 2})}))
+    code = "import sys, json\nfrom jobnb.values import decode\nprint(decode(*json.loads(sys.argv[1])))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps([tree, order])], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("{'zz': <stored Colour(name='RED', value=(1, 2))>, 'a': (<stored Point(")
+
+
+def test_importing_the_package_loads_no_big_library() -> None:
+    code = "import sys, jobnb.values; print([m for m in ('numpy', 'pandas', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_fields_must_be_a_mapping_with_text_keys() -> None:
+    assert encode_fields({"bb": 1, "a": (2,)}).order == '[["bb", "a"]]'
+    assert encode_fields(types.MappingProxyType({"a": 1})).json == '{"a": 1}'
+    for wrong in ([1], None, "text", {1: 2}, {None: 1}, {"a": 1, ("b",): 2}):
+        with pytest.raises(InvalidInput, match="expected a dict with text keys"):
+            encode_fields(wrong)  # type: ignore[arg-type] # that is the test
+    reserved = encode_fields({"$t": "x"})
+    assert decode(json.loads(reserved.json)) == {"$t": "x"}
+    assert encode_fields({"model": object(), "a": 1}).error is not None
+
+
+def test_previews_are_short_fast_and_readable() -> None:
+    big: list[Any] = ["x" * 10**7, list(range(10**7)), dict.fromkeys(range(10**6)), np.zeros(10**6)]
+    big += [collections.OrderedDict.fromkeys(range(10**5)), Run("a", [0.0] * 10**6), 10**100_000, b"x" * 10**7]
+    for value in big:
+        started = time.monotonic()
+        text = preview(value, 200)
+        assert time.monotonic() - started < 0.5
+        assert 0 < len(text) <= 200
+    assert preview({"a": [1, (2,)], "b": {3}}) == "{'a': [1, (2,)], 'b': {3}}"
+    assert preview(Run("a", [1.0])) == "Run(name='a', scores=[1.0], best=None)"
+    assert preview(Point(1)) == "Point(x=1, y=None)"
+    assert preview(collections.Counter("aa")) == "Counter({'a': 2})"
+    assert "\x00" not in preview(type("Nul", (), {"__repr__": lambda self: "\x00\ud800"})())
+
+
+@pytest.mark.parametrize("value", [None, 3, "text", {"accuracy": 0.9}])
+def test_the_common_values_take_microseconds(value: Any) -> None:
+    best = min(timeit.repeat(lambda: encode(value), number=2000, repeat=10)) / 2000
+    assert best < 20e-6  # about 1 µs here; the bound is for a busy machine
