@@ -72,6 +72,7 @@ class Caretaker:
 
     def _look(self) -> None:
         self._runtime.sweep_now()
+        self._runtime.recorder.trim_spool()
         now = time.monotonic()
         if self._runtime.recorder.outage is not None:
             return

@@ -26,7 +26,11 @@ _log = logging.getLogger("jobnb")
 
 LINGER = 0.0001
 """Seconds the writer waits for more after the first event: a job that ends at once costs one row, not two."""
+POURING = 2
+"""So many events in one linger, and it is worth waiting for more."""
+LONGEST_LINGER = 50
 BATCH_EVENTS = 5000
+TRIM_BYTES = 1_000_000
 
 
 class Recorder:
@@ -206,7 +210,7 @@ class Recorder:
         first = self._queue.get()
         if first is None:
             return None
-        time.sleep(LINGER)
+        self._linger()
         if swept := self._sweep():
             self.put_all(swept)
         events = list(first)
@@ -221,6 +225,14 @@ class Recorder:
             events += more
         return events
 
+    def _linger(self) -> None:
+        """Wait for more: a moment after a lone event, longer while they pour in, so that batches grow with the load."""
+        for _ in range(LONGEST_LINGER):
+            before = self._sequence
+            time.sleep(LINGER)
+            if self._sequence - before < POURING:
+                return
+
     def _flush(self, events: list[Event]) -> bool:
         try:
             sent = self._writer.send(merge(events))
@@ -232,13 +244,16 @@ class Recorder:
             with self._progress:
                 self._written += len(events)
                 self._progress.notify_all()
-            self._trim_spool()
+            # small amounts wait for the caretaker: emptying a file costs more than writing to it
+            self.trim_spool(at_least=TRIM_BYTES)
         return sent
 
-    def _trim_spool(self) -> None:
+    def trim_spool(self, *, at_least: int = 0) -> None:
+        """Drop what the database has from the spool, if that is `at_least` so many bytes."""
+        if self._keep_spool or self._spool.size <= at_least:
+            return
         with self._lock, contextlib.suppress(OSError):
-            if not self._keep_spool:
-                self._spool.acknowledge(self._written, is_last=self._written == self._sequence)
+            self._spool.acknowledge(self._written, is_last=self._written == self._sequence)
 
 
 def spool_folder(home: Path, database: Database) -> Path:

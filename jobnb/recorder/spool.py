@@ -38,6 +38,11 @@ class Spool:
         self._size = 0
 
     @property
+    def size(self) -> int:
+        """Bytes in the segment that is being written, what the database has already included."""
+        return self._size
+
+    @property
     def path(self) -> Path:
         """The segment that is being written."""
         return self._folder / f"{self._kernel_id}.{self._number}.jsonl"
