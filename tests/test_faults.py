@@ -257,7 +257,8 @@ def test_after_kill_9_what_was_told_as_done_is_done_and_nothing_runs_again(
     jobnb.configure()
     runtime = default_service().runtime
     runtime.open()
-    until(lambda: not unfinished(database_url) and not spooled_kernels(runtime.recorder.dead_letters.parent))
+    folder = runtime.recorder.dead_letters.parent
+    until(lambda: not unfinished(database_url) and spooled_kernels(folder) <= {runtime.kernel_id})
 
     rows = {str(row[0]): row for row in rows_of(database_url)}
     assert accepted <= rows.keys()
@@ -406,7 +407,7 @@ def test_segments_rotate_and_are_dropped_once_written(spool: Spool, monkeypatch:
         spool.append([event], number)
     folder = spool.path.parent
     segments = segments_of(folder, "kernel")
-    assert len(segments) > 10
+    assert len(segments) > 3
     assert [event for path in segments for event in read_segment(path)[0]] == events
     spool.acknowledge(15, is_last=False)
     left = [event for path in segments_of(folder, "kernel") for event in read_segment(path)[0]]

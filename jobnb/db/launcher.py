@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from jobnb.db.folders import OTHER_DATABASE_ADVICE, Folders, own_name
+from jobnb.db.folders import OTHER_DATABASE_ADVICE, SOCKET_NAME, Folders, own_name
 from jobnb.db.programs import MAJOR_VERSION, program, programs_for
 from jobnb.errors import ConfigurationError, DatabaseUnavailable
 
@@ -53,10 +54,10 @@ def make_cluster(folders: Folders) -> None:
             f"{folders.data} is not a PostgreSQL data folder, and the embedded server needs its place: move it away, "
             f"or set JOBNB_HOME to another folder, {OTHER_DATABASE_ADVICE}"
         )
-    temporary = folders.data.with_name("data.new")
-    if temporary.exists():
-        shutil.rmtree(temporary)
-    temporary.mkdir(mode=0o700)
+    for left_over in folders.data.parent.glob("data.new-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    # a name of its own: the initdb of a process that was killed may still be at work in another
+    temporary = Path(tempfile.mkdtemp(prefix="data.new-", dir=folders.data.parent))
     folders.account.give(temporary)
     _initdb(folders, temporary)
     _configure(folders, temporary)
@@ -71,8 +72,20 @@ def start(folders: Folders, socket_folder: Path) -> int:
     Raises:
         DatabaseUnavailable: it ended, or did not answer in time; with the last lines of its log.
     """
-    _remove_stale_pid_file(folders)
-    (folders.data / "postmaster.opts").unlink(missing_ok=True)
+    for _ in range(100):
+        try:
+            return _start_once(folders, socket_folder)
+        except _StillLeaving:
+            time.sleep(0.1)
+    raise DatabaseUnavailable(f"the processes of a killed server in {folders.data} do not end: {log_tail(folders)}")
+
+
+class _StillLeaving(Exception):
+    """The server was killed, and its child processes have not noticed yet."""
+
+
+def _start_once(folders: Folders, socket_folder: Path) -> int:
+    _remove_stale_locks(folders, socket_folder)
     command = [
         program(programs_for(folders.account), "postgres"), "-D", str(folders.data),
         "-c", f"unix_socket_directories={_list_item(socket_folder)}",
@@ -102,6 +115,8 @@ def running_pid(folders: Folders) -> int | None:
         pid = int((folders.data / "postmaster.pid").read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return None
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # one that this process started and that was killed
     return pid if _is_our_server(pid, folders) else None
 
 
@@ -194,6 +209,8 @@ def _wait_until_ready(folders: Folders, socket_folder: Path, process: subprocess
     deadline = time.monotonic() + START_SECONDS
     while not answers(socket_folder):
         if process.poll() is not None:
+            if "shared memory" in (tail := log_tail(folders)):
+                raise _StillLeaving(tail)
             raise DatabaseUnavailable(f"the embedded PostgreSQL in {folders.data} does not start: {log_tail(folders)}")
         if time.monotonic() > deadline:
             raise DatabaseUnavailable(
@@ -203,10 +220,16 @@ def _wait_until_ready(folders: Folders, socket_folder: Path, process: subprocess
         time.sleep(0.02)
 
 
-def _remove_stale_pid_file(folders: Folders) -> None:
-    """PostgreSQL refuses to start when its old pid file names a process that lives, whatever process that is."""
+def _remove_stale_locks(folders: Folders, socket_folder: Path) -> None:
+    """PostgreSQL refuses to start when a file it left names a process that lives (or waits to be reaped), whatever
+    process that is."""
     if running_pid(folders) is None:
-        (folders.data / "postmaster.pid").unlink(missing_ok=True)
+        for path in (
+            folders.data / "postmaster.pid",
+            socket_folder / SOCKET_NAME,
+            socket_folder / f"{SOCKET_NAME}.lock",
+        ):
+            path.unlink(missing_ok=True)
 
 
 def _is_our_server(pid: int, folders: Folders) -> bool:

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jobnb.db import queries
-from jobnb.errors import DatabaseError, DatabaseUnavailable, JobnbError
+from jobnb.errors import DatabaseUnavailable, JobnbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class Writer:
                 self._database.write(statement, f"[{smaller}]")
             except DatabaseUnavailable:
                 return self._insist(statement, [record._replace(json=smaller)])
-            except DatabaseError:
+            except JobnbError:
                 continue
             self._on_problem(record.job_id, f"stored without some of its data: {error}")
             self._succeeded()

@@ -148,7 +148,7 @@ def missing_references(conn: Connection, document_id: UUID | None, property_id: 
 
 # the column that jobs.<argument> references, if it references one in a table that jobnb did not make
 _REFERENCED = text("""
-    SELECT format('SELECT EXISTS (SELECT FROM %s WHERE %I = :value)', c.confrelid::regclass, a.attname)
+    SELECT format('SELECT EXISTS (SELECT FROM %s WHERE %I = \\:value)', c.confrelid::regclass, a.attname)
     FROM pg_constraint c
     JOIN pg_attribute own ON own.attrelid = c.conrelid AND own.attnum = c.conkey[1]
     JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = c.confkey[1]
