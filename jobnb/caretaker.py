@@ -44,9 +44,11 @@ class Caretaker:
             self._wake.set()
 
     def stop(self) -> None:
-        """End the thread soon; does not wait for it."""
+        """End the thread; waits a moment for a query that is under way."""
         self._stopped.set()
         self._wake.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(1.0)
 
     def _run(self) -> None:
         self._try(self._runtime.recover)

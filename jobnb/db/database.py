@@ -73,7 +73,7 @@ class Database:
         event.listen(self._readers, "checkout", self._ping)
         self._writer = self._engine(pool_size=1, max_overflow=1)
         self._threads = DaemonPool(4, "jobnb-db")
-        self._schema_checked = False
+        self._schema_checked = self._closed = False
         self._opening = threading.Lock()
 
     def __repr__(self) -> str:
@@ -150,6 +150,7 @@ class Database:
 
     def close(self) -> None:
         """Close the idle connections and leave the embedded server, which stops if nobody else uses it."""
+        self._closed = True
         self._readers.dispose()
         self._writer.dispose()
         if self.embedded is not None:
@@ -186,6 +187,7 @@ class Database:
             **options,
         )
         event.listen(engine, "connect", _read_odd_times)
+        event.listen(engine, "checkin", self._close_late)
         return engine
 
     def _connect(self) -> psycopg.Connection[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import psycopg
 import sqlalchemy.exc
 
 from jobnb.errors import (
@@ -69,5 +70,5 @@ def _is_connection_loss(error: Exception, sqlstate: str | None) -> bool:
         return True
     if sqlstate is None:
         # libpq reports failed connections and broken sockets without a code, as these two classes
-        return type(getattr(error, "orig", None) or error).__name__ in ("OperationalError", "InterfaceError")
+        return isinstance(getattr(error, "orig", None) or error, (psycopg.OperationalError, psycopg.InterfaceError))
     return sqlstate[:2] in _PASSING_CLASSES or sqlstate in _PASSING_CODES or sqlstate in _WRONG_LOGIN
