@@ -203,6 +203,12 @@ class Database:
             )
             return connection
 
+    def _close_late(self, connection: psycopg.Connection[Any] | None, record: ConnectionPoolEntry) -> None:
+        """Close a connection that was in use while the others were closed: it has no pool to go back to."""
+        del record
+        if self._closed and connection is not None:
+            connection.close()
+
     def _ping(self, connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
         del record, proxy
         try:

@@ -221,8 +221,9 @@ def _wait_until_ready(folders: Folders, socket_folder: Path, process: subprocess
 
 
 def _remove_stale_locks(folders: Folders, socket_folder: Path) -> None:
-    """PostgreSQL refuses to start when a file it left names a process that lives (or waits to be reaped), whatever
-    process that is.
+    """Remove what would make PostgreSQL refuse to start.
+
+    It does so when a file it left names a process that lives, or waits to be reaped, whatever process that is.
     """
     if running_pid(folders) is None:
         for path in (
