@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,12 +23,15 @@ import pytest
 
 import jobnb
 from jobnb.api import default_service
+from jobnb.db.database import Database
 from jobnb.db.embedded import EmbeddedServer
 from jobnb.db.schema import schema_sql
 from jobnb.ids import new_id_text
+from jobnb.recorder import Recorder
 from jobnb.recorder import spool as spool_module
 from jobnb.recorder.events import Event, EventKind, spool_line
 from jobnb.recorder.spool import Spool, read_segment, segments_of, spooled_kernels
+from jobnb.settings import Settings
 
 CHECKOUT = Path(jobnb.__file__).parents[1]
 
@@ -337,11 +341,48 @@ def test_a_record_that_is_refused_in_every_form_goes_to_the_dead_letters(
     assert len(rows_of(host_documents)) == 301
 
 
+# -- many threads
+
+
+def test_an_event_brought_while_another_thread_writes_the_spool_is_not_forgotten(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(settings)
+    recorder = Recorder(database, tmp_path / "spool", new_id_text())
+    first, second = made(2)
+    inside, go_on, told = threading.Event(), threading.Event(), threading.Event()
+    append = recorder._spool.append
+
+    def slow_append(events: Any, sequence: int) -> None:
+        inside.set()
+        assert go_on.wait(10)
+        append(events, sequence)
+
+    monkeypatch.setattr(recorder._spool, "append", slow_append)
+    writing = threading.Thread(target=recorder.put_all, args=([first],))
+    writing.start()
+    try:
+        assert inside.wait(10)
+        recorder.put(second, told.set)
+        go_on.set()
+        writing.join()
+        assert told.wait(2), "nobody took the event along, nor told its job that it is safe"
+        recorder.settle(10)
+        assert recorder.waiting == 0
+    finally:
+        go_on.set()
+        writing.join()
+        recorder.close(5)
+        database.close()
+
+
 # -- the spool itself
 
 
 def made(count: int) -> list[Event]:
-    return [Event(EventKind.NEW, new_id_text(), 1, f'"name":"job {number}"') for number in range(count)]
+    return [
+        Event(EventKind.NEW, new_id_text(), 1, f'"job_type":"spool","name":"job {number}"') for number in range(count)
+    ]
 
 
 @pytest.fixture
