@@ -33,6 +33,7 @@ class Caretaker:
         self._wake, self._stopped = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobnb-caretaker", daemon=True)
         self._polled = self._beaten = 0.0
+        self._recovered = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -51,7 +52,7 @@ class Caretaker:
             self._thread.join(1.0)
 
     def _run(self) -> None:
-        self._try(self._runtime.recover)
+        self._try(self._recover)
         while not self._stopped.is_set():
             if not self._runtime.active:
                 self._wake.clear()
@@ -72,6 +73,10 @@ class Caretaker:
         except Exception:
             _log.exception("jobnb: the caretaker of this process failed; it goes on")
 
+    def _recover(self) -> None:
+        self._runtime.recover()
+        self._recovered = True
+
     def _look(self) -> None:
         self._runtime.sweep_now()
         self._runtime.recorder.trim_spool()
@@ -81,6 +86,8 @@ class Caretaker:
         if self._runtime.active and now - self._beaten > HEARTBEAT:
             self._beaten = now
             self._runtime.database.run(queries.beat, UUID(self._runtime.kernel_id))
+        if not self._recovered:
+            self._recover()  # the database was away the first time
         if now - self._polled > POLL or not self._runtime.active:
             self._polled = now
             self._runtime.heed_requests()

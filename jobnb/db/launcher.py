@@ -40,6 +40,9 @@ def make_cluster(folders: Folders) -> None:
     Raises:
         ConfigurationError: there is something else in its place, or it was made by another PostgreSQL.
     """
+    # on every start: the initdb of a process that was killed may write on for a moment after its folder was removed
+    for left_over in folders.data.parent.glob("data.new-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
     version = folders.data / "PG_VERSION"
     if version.exists():
         found = version.read_text().strip()
@@ -54,8 +57,6 @@ def make_cluster(folders: Folders) -> None:
             f"{folders.data} is not a PostgreSQL data folder, and the embedded server needs its place: move it away, "
             f"or set JOBNB_HOME to another folder, {OTHER_DATABASE_ADVICE}"
         )
-    for left_over in folders.data.parent.glob("data.new-*"):
-        shutil.rmtree(left_over, ignore_errors=True)
     # a name of its own: the initdb of a process that was killed may still be at work in another
     temporary = Path(tempfile.mkdtemp(prefix="data.new-", dir=folders.data.parent))
     folders.account.give(temporary)

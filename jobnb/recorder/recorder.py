@@ -58,7 +58,7 @@ class Recorder:
         self._writer = Writer(database, self.dead_letters, self._keep_safe, on_problem)
         self._queue: SimpleQueue[list[Event] | None] = SimpleQueue()
         self._brought: deque[tuple[Event, Callable[[], object] | None]] = deque()
-        self._lock = threading.Lock()
+        self._lock, self._starting = threading.Lock(), threading.Lock()
         self._sequence = 0
         self._written = 0
         self._progress = threading.Condition()
@@ -88,8 +88,7 @@ class Recorder:
         """
         self._check()
         self._brought.append((event, then))
-        while self._brought and self._lock.acquire(blocking=False):
-            self._take_along()
+        self._combine()
 
     def put_all(self, events: Sequence[Event]) -> None:
         """Record events; returns when they are in the spool, microseconds later.
@@ -102,6 +101,12 @@ class Recorder:
             self._brought.append((event, None))
         self._lock.acquire()
         self._take_along()
+        self._combine()
+
+    def _combine(self) -> None:
+        """Take along what was brought while nobody could; every holder of the lock does so after giving it back."""
+        while self._brought and self._lock.acquire(blocking=False):
+            self._take_along()
 
     def _take_along(self) -> None:
         """Write what all threads have brought; called with the lock held, which it gives back."""
@@ -135,6 +140,10 @@ class Recorder:
             return
         if events := self._sweep():
             self.put_all(events)
+        if self._brought:
+            self._lock.acquire()
+            self._take_along()
+            self._combine()
         target = self._sequence
         if self._written >= target or threading.current_thread() is self._thread:
             return
@@ -195,7 +204,7 @@ class Recorder:
             _log.warning("jobnb: can't sync the spool %s: %s", self._spool.path, error)
 
     def _start(self) -> None:
-        with self._lock:
+        with self._starting:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="jobnb-recorder", daemon=True)
                 self._thread.start()
@@ -254,6 +263,7 @@ class Recorder:
             return
         with self._lock, contextlib.suppress(OSError):
             self._spool.acknowledge(self._written, is_last=self._written == self._sequence)
+        self._combine()
 
 
 def spool_folder(home: Path, database: Database) -> Path:

@@ -53,14 +53,15 @@ class Spool:
         Raises:
             OSError: they are not in the spool (disk full, folder gone); nothing half-written is left behind.
         """
+        lines = [spool_line(event) for event in events]
         if self._descriptor < 0:
             self._open()
         elif self._size > SEGMENT_BYTES:
-            self._segments.append((self.path, sequence - 1))
+            self._segments.append((self.path, sequence - len(lines)))
             os.close(self._descriptor)
             self._number += 1
             self._open()
-        data = b"".join([spool_line(event) for event in events])
+        data = b"".join(lines)
         written = os.write(self._descriptor, data)
         if written != len(data):
             # a full disk shows as a short write, without an exception
