@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import enum
+import functools
 import io
 import json
 import math
@@ -96,6 +97,87 @@ class Model(pydantic.BaseModel):
 
     def model_post_init(self, context: Any, /) -> None:
         RAN.append("Model.model_post_init")
+
+
+def loud(method: Any) -> Any:
+    @functools.wraps(method)
+    def wrapper(*args: Any) -> Any:
+        RAN.append(method.__name__)
+        return method(*args)
+
+    return wrapper
+
+
+@dataclasses.dataclass(frozen=True)
+class WrappedHash:
+    n: int
+
+
+WrappedHash.__hash__ = loud(WrappedHash.__hash__)  # type: ignore[method-assign]
+
+
+@dataclasses.dataclass(frozen=True)
+class PartialHash:
+    n: int
+
+    def _hash(self) -> int:
+        RAN.append("PartialHash._hash")
+        return self.n
+
+    __hash__ = functools.partialmethod(_hash)  # type: ignore[assignment]
+
+
+class WatchedType(type):
+    def __getattribute__(cls, name: str) -> Any:
+        RAN.append(name)
+        return super().__getattribute__(name)
+
+
+class WatchedEnumType(WatchedType, enum.EnumType):
+    pass
+
+
+class WatchedModelType(WatchedType, type(pydantic.BaseModel)):  # type: ignore[misc]
+    pass
+
+
+@dataclasses.dataclass
+class Watched(metaclass=WatchedType):
+    x: int
+
+
+class WatchedColour(enum.Enum, metaclass=WatchedEnumType):
+    RED = 1
+
+
+class WatchedModel(pydantic.BaseModel, metaclass=WatchedModelType):
+    x: int
+
+
+class Proxy:
+    @property
+    def __class__(self) -> type:
+        RAN.append("Proxy.__class__")
+        return type
+
+
+PROXY = Proxy()
+
+
+class Wide(NamedTuple):
+    long_name: int
+    x: int
+
+
+class Hidden(pydantic.BaseModel):
+    x: int
+    _seen: Any = pydantic.PrivateAttr(None)
+    _lock: Any = pydantic.PrivateAttr(None)
+
+
+@dataclasses.dataclass
+class ListWithFields(list[Any]):
+    x: int
 
 
 class Account(pydantic.BaseModel):
@@ -442,6 +524,81 @@ def test_a_users_hash_does_not_run_on_reading() -> None:
     decoded = decode(json.loads(encoded.json))
     assert [type(key) for key in decoded] == [Stored]
     assert RAN == []
+
+
+@pytest.mark.parametrize("make", [lambda: WrappedHash(1), lambda: PartialHash(1)])
+def test_a_hash_behind_a_wrapper_does_not_run_on_reading(make: Callable[[], Any]) -> None:
+    encoded = encode({make()})
+    RAN.clear()
+    assert [type(member) for member in decode(json.loads(encoded.json))] == [Stored]
+    assert RAN == []
+
+
+def test_a_hash_written_in_python_c_does_not_run_on_reading() -> None:
+    code = (
+        "import dataclasses, json\n"
+        "from jobnb.values import decode, encode\n"
+        "ran = []\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class Key:\n"
+        "    n: int\n"
+        "    def __hash__(self): ran.append(1); return self.n\n"
+        "text = encode({Key(1)}).json\n"
+        "ran.clear()\n"
+        "print([type(key).__name__ for key in decode(json.loads(text))], ran)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['Stored'] []"
+
+
+@pytest.mark.parametrize("make", [lambda: Watched(1), lambda: WatchedColour.RED, lambda: WatchedModel(x=1)])
+def test_a_metaclass_does_not_run_on_reading(make: Callable[[], Any]) -> None:
+    value = make()
+    for structure in (value, {value: 1}) if isinstance(value, enum.Enum) else (value,):
+        encoded = encode(structure)
+        RAN.clear()
+        decoded = decode(json.loads(encoded.json))
+        assert RAN == []
+        assert decoded == structure
+        assert type(decoded) is type(structure)
+
+
+def test_a_proxy_in_a_module_is_not_asked_for_its_class_on_reading() -> None:
+    tag = {"$t": "dataclass", "module": __name__, "class": "PROXY", "fields": {}}
+    RAN.clear()
+    assert isinstance(decode(tag), Stored)
+    assert RAN == []
+
+
+def test_a_named_tuple_comes_back_when_its_order_is_lost() -> None:
+    tree = json.loads(encode(Wide(long_name=1, x=2)).json)
+    tree["fields"] = {"x": 2, "long_name": 1}  # as jsonb gives it
+    assert same(decode(tree), Wide(long_name=1, x=2))
+
+
+def test_private_attributes_of_a_model_come_back_where_they_can_be_stored() -> None:
+    value = Hidden(x=1)
+    value._seen = {"zz": (1,), "a": 2}
+    assert back(value) == value
+    value._lock = threading.Lock()
+    encoded = encode(value)
+    assert encoded.error is None
+    assert encoded.warnings == ("private attributes that can't be stored were dropped",)
+    assert back(value)._seen == {"zz": (1,), "a": 2}
+
+
+def test_a_dataclass_that_is_also_a_container_is_not_stored_by_half() -> None:
+    value = ListWithFields(1)
+    value.append("would be lost")
+    encoded = encode(value)
+    assert encoded.error is not None
+    assert "both fields and what it holds as a list" in encoded.error
+    assert isinstance(decode(json.loads(encoded.json)), NotStored)
+
+
+def test_a_fraction_of_text_is_not_computed() -> None:
+    tag = {"$t": "fraction", "v": ["1e999999999"]}
+    assert decode(tag) == tag  # computing it would end in the timeout
 
 
 def test_nothing_is_imported_and_nothing_is_called_on_reading() -> None:

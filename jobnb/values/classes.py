@@ -11,7 +11,7 @@ import dataclasses
 import enum
 import sys
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jobnb.values.preview import is_generated
 from jobnb.values.stored import Stored
@@ -26,6 +26,8 @@ _MISSING: Any = object()
 _CALL_ENUM: Callable[[Any, int], Any] = enum.EnumType.__call__
 _QUIET_MODULES = frozenset({"enum", "pydantic"})
 """Packages whose `__hash__` and `__eq__` are not the user's code."""
+_SLOTS = (types.WrapperDescriptorType, types.MethodDescriptorType, types.NoneType)
+"""What stands for `__hash__` and `__eq__` in classes written in C; None where a class has no hash."""
 
 
 class Unbuildable(Exception):
@@ -52,25 +54,31 @@ def _stand_in(reader: Reader, tree: Tag, fields: dict[str, Any]) -> Stored:
 
 def _find_class(module: str, qualname: str) -> type | None:
     loaded = sys.modules.get(module)
-    if not isinstance(loaded, types.ModuleType):
+    if loaded is None or not issubclass(type(loaded), types.ModuleType):
         return None
     names = object.__getattribute__(loaded, "__dict__")  # a lazy module would load itself on any other lookup
-    found: object = None
+    found: Any = None
     for name in qualname.split("."):
         found = names.get(name)
-        if not isinstance(found, type):
+        if not issubclass(type(found), type):  # isinstance() would ask a proxy for its __class__
             return None
         names = _names_of(found)
-    return found if isinstance(found, type) else None
+    return cast("type", found)
 
 
 def _names_of(kind: type) -> Any:
     return type.__dict__["__dict__"].__get__(kind)
 
 
+def _bases_of(kind: type) -> tuple[type, ...]:
+    """The class and its bases, read past whatever a metaclass does with `__mro__`."""
+    bases: tuple[type, ...] = type.__dict__["__mro__"].__get__(kind)
+    return bases
+
+
 def _lookup(kind: type, name: str) -> Any:
     """What stands in the class or its bases under a name, with no descriptor at work."""
-    return next((_names_of(base)[name] for base in kind.__mro__ if name in _names_of(base)), _MISSING)
+    return next((_names_of(base)[name] for base in _bases_of(kind) if name in _names_of(base)), _MISSING)
 
 
 def _hashes_quietly(kind: type) -> bool:
@@ -78,18 +86,18 @@ def _hashes_quietly(kind: type) -> bool:
 
 
 def _is_quiet(method: object) -> bool:
-    if not isinstance(method, types.FunctionType):
-        return True  # a slot of a built-in base
+    if type(method) is not types.FunctionType:
+        return type(method) in _SLOTS  # anything else that can be called may be the user's
     return is_generated(method) or str(method.__globals__.get("__name__")).partition(".")[0] in _QUIET_MODULES
 
 
 def _enum(kind: Any, fields: dict[str, Any], _reader: Reader, _tree: Tag) -> Any:
-    if not isinstance(kind, enum.EnumType):
+    if not issubclass(type(kind), enum.EnumType):
         raise Unbuildable
     member = _names_of(kind)["_member_map_"].get(fields["name"])
     if member is not None:
         return member
-    if enum.Flag in kind.__mro__ and type(fields["value"]) is int and _is_plain_flag(kind):
+    if enum.Flag in _bases_of(kind) and type(fields["value"]) is int and _is_plain_flag(kind):
         return _CALL_ENUM(kind, fields["value"])
     raise Unbuildable
 
@@ -97,27 +105,34 @@ def _enum(kind: Any, fields: dict[str, Any], _reader: Reader, _tree: Tag) -> Any
 def _is_plain_flag(kind: type) -> bool:
     """True if a combination of members is made by enum's own code alone."""
     return all(
-        _lookup(kind, name) is _lookup(enum.IntFlag if int in kind.__mro__ else enum.Flag, name)
+        _lookup(kind, name) is _lookup(enum.IntFlag if int in _bases_of(kind) else enum.Flag, name)
         for name in ("_missing_", "_new_member_", "__init__")
     )
 
 
 def _dataclass(kind: Any, fields: dict[str, Any], _reader: Reader, _tree: Tag) -> Any:
-    declared = _lookup(kind, "__dataclass_fields__")
-    if declared is _MISSING or {field.name for field in dataclasses.fields(kind)} != set(fields):
+    if _declared_fields(kind) != set(fields):
         raise Unbuildable
     made: Any = object.__new__(kind)
     for name, value in fields.items():
         slot = _lookup(kind, name)
-        if hasattr(type(slot), "__set__") and not isinstance(slot, types.MemberDescriptorType):
+        if type(slot) is not types.MemberDescriptorType and _lookup(type(slot), "__set__") is not _MISSING:
             raise Unbuildable  # a property or another descriptor of the user's would run
         object.__setattr__(made, name, value)
     return made
 
 
+def _declared_fields(kind: type) -> set[str] | None:
+    declared = _lookup(kind, "__dataclass_fields__")
+    if type(declared) is not dict:
+        return None
+    holder: Any = types.SimpleNamespace(__dataclass_fields__=declared)  # so that the class itself is not asked
+    return {field.name for field in dataclasses.fields(holder)}
+
+
 def _namedtuple(kind: Any, fields: dict[str, Any], _reader: Reader, _tree: Tag) -> Any:
     names = _lookup(kind, "_fields")
-    if tuple not in kind.__mro__ or not isinstance(names, tuple) or set(names) != set(fields):
+    if tuple not in _bases_of(kind) or type(names) is not tuple or sorted(names) != sorted(fields):
         raise Unbuildable
     return tuple.__new__(kind, [fields[name] for name in names])
 
@@ -125,22 +140,31 @@ def _namedtuple(kind: Any, fields: dict[str, Any], _reader: Reader, _tree: Tag) 
 def _model(kind: Any, fields: dict[str, Any], reader: Reader, tree: Tag) -> Any:
     """Fill a model's own slots: `model_construct` would run default factories and `model_post_init`."""
     base = getattr(sys.modules.get("pydantic.main"), "BaseModel", None)
-    if base not in kind.__mro__ or not set(fields) <= set(kind.model_fields):
+    if base not in _bases_of(kind) or not set(fields) <= _model_fields(kind):
         raise Unbuildable
     made = object.__new__(kind)
     slots = {
         "__dict__": fields,
         "__pydantic_fields_set__": set(tree["set"]),
         "__pydantic_extra__": reader.node(tree["extra"]) if "extra" in tree else _no_extra(kind),
-        "__pydantic_private__": {} if kind.__private_attributes__ else None,
+        "__pydantic_private__": _private(reader, tree) if _lookup(kind, "__private_attributes__") else None,
     }
     for name, value in slots.items():
         object.__setattr__(made, name, value)
     return made
 
 
-def _no_extra(kind: Any) -> dict[str, Any] | None:
-    return {} if kind.model_config.get("extra") == "allow" else None
+def _model_fields(kind: type) -> set[str]:
+    found = (_lookup(kind, name) for name in ("__pydantic_fields__", "model_fields"))  # the latter up to pydantic 2.9
+    return set(next((fields for fields in found if type(fields) is dict), ()))
+
+
+def _private(reader: Reader, tree: Tag) -> dict[str, Any]:
+    return {name: reader.node(item) for name, item in tree.get("private", ())}
+
+
+def _no_extra(kind: type) -> dict[str, Any] | None:
+    return {} if _lookup(kind, "model_config").get("extra") == "allow" else None
 
 
 _BUILDERS: dict[str, Callable[[Any, dict[str, Any], Reader, Tag], Any]] = {

@@ -96,12 +96,19 @@ def _whole(made: Any, items: list[Any]) -> Any:
     return made
 
 
+def _integers(reader: Reader, tree: Tag) -> list[int]:
+    parts = _list(reader, tree["v"])
+    if not all(type(part) is int for part in parts):
+        raise TypeError("not integers")  # Fraction("1e999999999") would take for ever
+    return parts
+
+
 def _range(reader: Reader, tree: Tag) -> Any:
-    return range(*_list(reader, tree["v"]))
+    return range(*_integers(reader, tree))
 
 
 def _fraction(reader: Reader, tree: Tag) -> Any:
-    return Fraction(*_list(reader, tree["v"]))
+    return Fraction(*_integers(reader, tree))
 
 
 def _bytes(_reader: Reader, tree: Tag) -> bytes:

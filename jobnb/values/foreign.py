@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobnb.values.objects import object_tag
 from jobnb.values.tags import MAX_ELEMENTS, MAX_INTEGER, TAG, Json
-from jobnb.values.walk import Unstorable, float_text
+from jobnb.values.walk import Field, Unstorable, float_text
 
 if TYPE_CHECKING:
     from jobnb.values.walk import Encoder, Walk
@@ -39,7 +39,23 @@ def _model(walk: Walk, value: Any) -> Json:
     tag["set"] = [walk.text(name) for name in (*fields, *extra) if name in value.model_fields_set]
     if extra:
         tag["extra"] = walk.mapping(len(extra), extra.items())
+    if private := value.__pydantic_private__:
+        tag["private"] = _private(walk, private)
     return tag
+
+
+def _private(walk: Walk, attributes: dict[str, Any]) -> Json:
+    """What can be stored of a model's private attributes: a lock or a client there is no loss to the result."""
+    kept = []
+    for name, item in attributes.items():
+        left_out = len(walk.left_out)
+        tree = walk.child(Field(name), item)
+        if len(walk.left_out) == left_out:
+            kept.append([walk.text(name), tree])
+        else:
+            del walk.left_out[left_out:]
+            walk.warnings["private attributes that can't be stored were dropped"] = None
+    return kept
 
 
 def _secret(walk: Walk, _value: Any) -> Json:

@@ -30,9 +30,6 @@ from jobnb.values.walk import Unstorable
 if TYPE_CHECKING:
     from jobnb.values.walk import Encoder, Walk
 
-if TYPE_CHECKING:
-    from jobnb.values.walk import Encoder
-
 
 def encoder_for(kind: type) -> Encoder | None:
     """Find the encoder of a type by its bases, or None if it can't be stored."""
@@ -42,10 +39,19 @@ def encoder_for(kind: type) -> Encoder | None:
         return encode_enum
     encoders = ENCODERS | loaded_encoders()
     if dataclasses.is_dataclass(kind):
-        return encode_dataclass
+        return _fields_and_content if any(base in encoders for base in kind.__mro__) else encode_dataclass
     if tuple in kind.__mro__ and isinstance(getattr(kind, "_fields", None), tuple):
         return encode_namedtuple
     return next((encoders[base] for base in kind.__mro__ if base in encoders), None)
+
+
+def _fields_and_content(_walk: Walk, value: Any) -> Json:
+    """A dataclass that is a list, say: stored as either, it would lose the other half without a word."""
+    encoders = ENCODERS | loaded_encoders()
+    base = next(base.__name__ for base in type(value).__mro__ if base in encoders)
+    raise Unstorable(
+        f"a {type(value).__name__} has both fields and what it holds as a {base}; return a dict of the two"
+    )
 
 
 def _text(walk: Walk, value: str) -> Json:

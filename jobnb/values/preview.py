@@ -55,11 +55,13 @@ def preview_in_time(value: object, limit: int, seconds: float = SECONDS) -> tupl
 
 
 def is_generated(function: object) -> bool:
-    """True for a method that `dataclass` or `namedtuple` wrote, not the user."""
-    function = getattr(function, "__wrapped__", function)
+    """True for a method that `dataclass` or `namedtuple` wrote, not the user.
+
+    The file name does not tell: code of `python -c` has the same.
+    """
     code = getattr(function, "__code__", None)
     scope = getattr(function, "__globals__", {})
-    return getattr(code, "co_filename", "") == "<string>" or scope.get("__name__") == "collections"
+    return getattr(code, "co_qualname", "").startswith("__create_fn__.") or scope.get("__name__") == "collections"
 
 
 class _Writer:
@@ -151,7 +153,8 @@ class _Writer:
 
 def _shown_fields(kind: Any) -> list[str] | None:
     """Names that a generated `__repr__` shows; None if the class has none or wrote its own."""
-    if not is_generated(kind.__repr__):
+    written = getattr(kind.__repr__, "__wrapped__", kind.__repr__)  # dataclass wraps its own against recursion
+    if not is_generated(written):
         return None
     if dataclasses.is_dataclass(kind):
         return [field.name for field in dataclasses.fields(kind) if field.repr]
