@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import socket
 import subprocess
 import sys
 import time
 from typing import Any
 
+import psycopg
 import pytest
 
 import jobnb
@@ -135,3 +138,134 @@ def test_a_password_is_kept_out_of_the_row(client: str) -> None:
     row = job.refresh()
     assert "s3cretword" not in (row.error_message or "") + (row.traceback or "")
     assert "s3cretword" not in repr(jobnb.api.default_service())  # type: ignore[attr-defined]
+
+
+class Unsubmittable:
+    """Callable by its class only."""
+
+
+async def generate_later() -> Any:
+    yield 1
+
+
+def scale(timeout: float, name: str = "") -> str:
+    return f"{timeout}{name}"
+
+
+REFUSED_SUBMITS: dict[str, tuple[Any, str]] = {
+    "job_type None": (lambda s: s.submit(add, 1, job_type=None), "job_type is None"),
+    "job_type empty": (lambda s: s.submit(add, 1, job_type=""), "job_type"),
+    "job_type 51": (lambda s: s.submit(add, 1, job_type="é" * 51), "51 characters, the limit is 50"),
+    "job_type NUL": (lambda s: s.submit(add, 1, job_type="a\0"), "NUL"),
+    "job_type bytes": (lambda s: s.submit(add, 1, job_type=b"etl"), "job_type is b'etl'"),
+    "document_id text": (lambda s: s.submit(add, 1, document_id="contract"), "document_id is 'contract'"),
+    "document_id number": (lambda s: s.submit(add, 1, document_id=0), "document_id is 0"),
+    "property_id text": (lambda s: s.submit(add, 1, property_id=""), "property_id is ''"),
+    "fn called": (lambda s: s.submit(add(1)), "fn is 1, which can't be called"),
+    "fn object": (lambda s: s.submit(Unsubmittable()), "can't be called"),
+    "too few": (lambda s: s.submit(add), "missing a required argument: 'first'"),
+    "too many": (lambda s: s.submit(add, 1, 2, 3), "too many positional arguments"),
+    "unknown keyword": (lambda s: s.submit(add, 1, thrid=3), "unexpected keyword argument 'thrid'"),
+    "generator": (lambda s: s.submit(generate), "list(generate(...))"),
+    "async generator": (lambda s: s.submit(generate_later), "[item async for item in ...]"),
+    "partial generator": (lambda s: s.submit(functools.partial(generate)), "list(generate(...))"),
+    "colliding timeout": (lambda s: s.submit(scale, timeout=5), "functools.partial(scale, timeout=...)"),
+    "colliding name": (lambda s: s.submit(scale, 1, name="x"), "functools.partial(scale, name=...)"),
+    "timeout 0": (lambda s: s.submit(add, 1, timeout=0), "timeout is 0"),
+    "timeout -1": (lambda s: s.submit(add, 1, timeout=-1), "timeout is -1"),
+    "timeout nan": (lambda s: s.submit(add, 1, timeout=float("nan")), "timeout is nan"),
+    "timeout inf": (lambda s: s.submit(add, 1, timeout=float("inf")), "timeout is inf"),
+    "timeout text": (lambda s: s.submit(add, 1, timeout="5s"), "timeout is '5s'"),
+    "timeout True": (lambda s: s.submit(add, 1, timeout=True), "timeout is True"),
+    "create job_type": (lambda s: s.create_job(JobCreate(job_type="x" * 51)), "limit is 50"),
+    "create a dict": (lambda s: s.create_job({"job_type": "x"}), "give a JobCreate"),
+    "map job_type": (lambda s: jobnb.map(add, [1], job_type=""), "job_type"),
+    "map arguments": (lambda s: jobnb.map(add, [1], [2], [3]), "too many positional arguments"),
+}
+
+
+def test_no_refused_submit_leaves_a_row(client: str) -> None:
+    wrong = {}
+    with SyncJobService() as service:
+        for case, (attempt, words) in REFUSED_SUBMITS.items():
+            try:
+                wrong[case] = f"accepted: {attempt(service)!r}"
+            except InvalidInput as error:
+                if words not in str(error):
+                    wrong[case] = str(error)
+            except Exception as error:
+                wrong[case] = repr(error)
+        # jobs are written in order: once this one is there, any earlier one is too
+        last = service.submit(add, 1)
+        last.result()
+        last.refresh()
+    with psycopg.connect(client) as connection:
+        found = connection.execute("SELECT job_id FROM jobs").fetchall()
+    assert wrong == {}
+    assert found == [(last.job_id,)]
+
+
+@pytest.mark.parametrize("status", ["finished", "", None, 3, b"done"])
+def test_an_unknown_status_is_answered_with_the_known_ones(client: str, status: Any) -> None:
+    with SyncJobService() as service, pytest.raises(InvalidInput) as refused:
+        service.get_jobs_by_status(status)
+    assert all(known in str(refused.value) for known in ("scheduled", "in_progress", "done", "failed"))
+
+
+@pytest.mark.parametrize("limit", [-1, True, 1.5, "5", None])
+def test_a_limit_that_is_no_number_of_rows_is_refused(client: str, limit: Any) -> None:
+    with pytest.raises(InvalidInput, match=f"limit is {limit!r}"):
+        jobnb.jobs(limit=limit)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("workers", [0, -1, True, 1.5, "many"])
+def test_a_number_of_workers_that_cannot_work_is_refused(workers: Any) -> None:
+    with pytest.raises(ConfigurationError, match="max_workers is"):
+        SyncJobService(max_workers=workers)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://ada:s3cret@x@localhost/db", "%40"),
+        ("mysql://ada:s3cret@localhost/db", "PostgreSQL"),
+        ("postgresql://ada:s3cret@localhost", "names no database"),
+        ("postgresql://ada:s3cret@localhost/", "names no database"),
+        ("postgresql://ada:s3cret@localhost/db?sslmode=REQUIRE", "require"),
+    ],
+)
+def test_a_url_says_what_to_write_instead_and_nowhere_its_password(url: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        SyncJobService(database_url=url).submit(add, 1)
+    assert words in str(refused.value)
+    assert "DATABASE_URL" in str(refused.value) or "database_url" in str(refused.value)
+    chain: BaseException | None = refused.value
+    while chain is not None:  # the frames of a traceback quote this test's own lines, the messages must not
+        assert "s3cret" not in str(chain)
+        chain = chain.__cause__ or chain.__context__
+
+
+@pytest.mark.usefixtures("home")
+def test_a_database_that_is_not_there_is_named(empty_url: str) -> None:
+    url = re.sub(r"jobnb@/\w+", "jobnb:s3cret@/never_made", empty_url)
+    assert "s3cret@/never_made" in url
+    began = time.monotonic()
+    with pytest.raises(jobnb.DatabaseError) as refused:
+        SyncJobService(database_url=url).submit(add, 1)
+    assert time.monotonic() - began < 6
+    assert "never_made" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("use", [lambda s: s.init_database(), lambda s: s.get_all_jobs()])
+def test_a_silent_server_is_told_within_seconds_by_queries_too(use: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable, match=f"127.0.0.1:{port}") as refused:
+            use(SyncJobService(database_url=f"postgresql://ada:s3cret@127.0.0.1:{port}/db"))
+        assert time.monotonic() - began < 6
+    assert "s3cret" not in str(refused.value)

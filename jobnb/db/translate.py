@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,19 @@ def translate(error: Exception, where: str, redact: Callable[[str], str]) -> Job
     if _is_connection_loss(error, sqlstate):
         return DatabaseUnavailable(f"no answer from {where}: {text}", sqlstate)
     if sqlstate == "23503":
-        return InvalidInput(f"a document_id, property_id or job_id names a row that does not exist: {text}")
+        return _unknown_reference(text)
     if sqlstate == "42501":
         return PermissionDenied(f"this role may not do that in {where}: {text}; ask the owner for GRANT", sqlstate)
     if sqlstate in ("42P01", "42703"):
         return SchemaMismatch(f"{where} lacks jobnb's tables or columns: {text}; run `jobnb init-db`", sqlstate)
     return DatabaseError(f"{where} refused: {text}", sqlstate)
+
+
+def _unknown_reference(text: str) -> InvalidInput:
+    """The error for a foreign key; the server tells the column in its message only."""
+    if key := re.search(r"\((\w+)\)=\(([^)]*)\)", text):
+        return InvalidInput(f"{key[1]} is {key[2]}: no such row in its table; add it there first", argument=key[1])
+    return InvalidInput(f"a document_id, property_id or job_id names a row that does not exist: {text}")
 
 
 def _is_connection_loss(error: Exception, sqlstate: str | None) -> bool:

@@ -30,7 +30,7 @@ _FOREIGN = frozenset({
 
 def unusable(what: str, advice: str) -> ConfigurationError:
     """The error for an address that can't work; both texts must quote nothing of the address."""
-    return ConfigurationError(f"the database URL can't be used: {what}; {advice}")
+    return ConfigurationError(f"the database URL (DATABASE_URL or database_url) can't be used: {what}; {advice}")
 
 
 def clean_options(given: dict[str, str], host: str, *, secret: bool) -> tuple[dict[str, str], list[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jobnb.tracking.log import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 MESSAGE_LIMIT = 1_000
@@ -24,8 +25,8 @@ def users_traceback(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
-def summary(error: BaseException) -> str:
-    """One line: the exception's type and message, whatever its `__str__` does."""
+def summary(error: BaseException, redact: Callable[[str], str]) -> str:
+    """One line without passwords: the exception's type and message, whatever its `__str__` does."""
     kind = type(error).__name__
     try:
         message = " ".join(str(error).split())
@@ -33,18 +34,20 @@ def summary(error: BaseException) -> str:
         message = f"(its message can't be shown: __str__ raised {type(second).__name__})"
     if isinstance(error, SystemExit):
         message = f"the job called sys.exit({message})"
-    text = clean(f"{kind}: {message}" if message else kind)
+    # before the cut, which could leave half a password that nobody recognises
+    text = clean(redact(f"{kind}: {message}" if message else kind))
     return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]} … ({len(text):,} characters)"
 
 
-def formatted(error: BaseException) -> str:
-    """The whole traceback as text, beginning at the user's code."""
+def formatted(error: BaseException, redact: Callable[[str], str]) -> str:
+    """The traceback as text without passwords, beginning at the user's code."""
     trace = users_traceback(error.__traceback__)
     try:
         lines = traceback.format_exception(type(error), error, trace, limit=-60)
-        text = clean("".join(lines))
+        text = clean(redact("".join(lines)))
     except BaseException as second:
-        text = f"{''.join(traceback.format_tb(trace, limit=-60))}{summary(error)} ({type(second).__name__} in it)\n"
+        frames = "".join(traceback.format_tb(trace, limit=-60))
+        text = clean(redact(f"{frames}{summary(error, redact)} ({type(second).__name__} in it)\n"))
     if len(text) <= TRACEBACK_LIMIT:
         return text
     half = TRACEBACK_LIMIT // 2

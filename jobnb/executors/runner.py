@@ -125,13 +125,13 @@ class Runner:
             except Exception as error:
                 if execution.attempt >= execution.max_attempts or execution.stop_kind is not None:
                     raise
-                reason = summary(error)
+                reason = summary(error, self._redact)
             self._next_attempt(execution, reason, pause)
             pause = min(pause * 2, LONGEST_BACKOFF)
 
     def _next_attempt(self, execution: Execution, reason: str, pause: float) -> None:
         assert execution.log is not None
-        execution.log.remark(self._redact(f"attempt {execution.attempt} failed: {reason}; the next one in {pause:g} s"))
+        execution.log.remark(f"attempt {execution.attempt} failed: {reason}; the next one in {pause:g} s")
         execution.message = f"attempt {execution.attempt} failed: {reason}"
         execution.stop_event.wait(pause)
         execution.check_stop()
@@ -172,7 +172,7 @@ class Runner:
             kind = execution.stop_kind
             self._end_as_failed(execution, kind, _stopped_words(execution, kind), None)
         else:
-            self._end_as_failed(execution, "error", self._redact(summary(error)), error)
+            self._end_as_failed(execution, "error", summary(error, self._redact), error)
 
     def _end_as_failed(self, execution: Execution, kind: str, message: str, error: BaseException | None) -> None:
         if not execution.claim_end():
@@ -181,7 +181,7 @@ class Runner:
         execution.error = error if error is not None else _REASONS[kind](execution.job_id, message)
         members = f'"status":"failed","error_kind":"{kind}","error_message":{json_text(clean(message))}'
         if error is not None:
-            execution.traceback = self._redact(formatted(error))
+            execution.traceback = formatted(error, self._redact)
             members += f',"traceback":{json_text(execution.traceback)}'
         self._end(execution, "failed", members)
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, delete, func, insert, literal, select, text, update
+from sqlalchemy import ColumnElement, Text, case, cast, delete, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import DateTime
 
 from jobnb.db.statement import statement
@@ -274,7 +275,7 @@ def _json(value: Mapping[str, Any]) -> Any:
 
 
 def _literal_json(json_text: str) -> Any:
-    return text("CAST(:json_text AS jsonb)").bindparams(json_text=json_text)
+    return cast(literal(json_text, Text), JSONB)
 
 
 def _message(error_message: object) -> str:
