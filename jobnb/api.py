@@ -6,18 +6,15 @@ import asyncio
 import contextvars
 import functools
 import sys
-import uuid
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
 
-from jobnb.calls import check_arguments, look_up
+from jobnb.calls import look_up
 from jobnb.db import queries
 from jobnb.errors import AmbiguousJobId, InvalidInput, JobNotFound
-from jobnb.groups import JobGroup, JobList
+from jobnb.groups import JobList
 from jobnb.handle import JobHandle
 from jobnb.models import check_job_type
-from jobnb.runtime import Call, Options
 from jobnb.service import SyncJobService
 from jobnb.settings import Settings
 from jobnb.tracking.progress import current_execution
@@ -27,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from jobnb.executors.threads import Executor
+    from jobnb.groups import JobGroup
+    from jobnb.runtime import Runtime
     from jobnb.tracking.execution import Execution
 
 P = ParamSpec("P")
@@ -103,35 +102,8 @@ def map(
     timeout: float | None = None,
     retries: int = 0,
 ) -> JobGroup[R]:
-    """Run `fn` once for each item (or each tuple of items, given several iterables), each time as a job of its own.
-
-    Args:
-        fn: a function or coroutine function.
-        iterables: what to run it on; they end with the shortest.
-        job_type: the kind of jobs.
-        name: what a person calls them.
-        timeout: seconds each may take.
-        retries: how many further attempts a failure gets.
-
-    Raises:
-        InvalidInput: something that can't be right; nothing was stored.
-    """
-    service = default_service()
-    callee = look_up(fn)
-    given = {"name": name, "timeout": timeout, "retries": retries or None}
-    options = service._options(job_type, {key: value for key, value in given.items() if value is not None})  # noqa: SLF001
-    if not iterables:
-        raise InvalidInput("map needs at least one iterable to run the function on", argument="iterables")
-    items = list(zip(*iterables, strict=False))
-    if items:
-        check_arguments(callee, items[0], {}, {})
-    runtime = service.runtime
-    runtime.open()
-    place = service._place(None)  # noqa: SLF001 - the same floor's two halves
-    group_id = uuid.uuid4()
-    calls = [Call(callee, fn, item, {}, one, place) for item, one in zip(items, repeat(options), strict=False)]
-    executions = runtime.submit_all(calls, str(group_id))
-    return JobGroup(group_id, [JobHandle(runtime, execution.job_id, execution) for execution in executions])
+    """Run `fn` once for each item, each time as a job of its own; see `SyncJobService.map` for the options."""
+    return default_service().map(fn, *iterables, job_type=job_type, name=name, timeout=timeout, retries=retries)
 
 
 def get(job_id: UUID | str) -> JobHandle[Any]:
@@ -193,33 +165,28 @@ def run_as_job(
     """
     check_job_type(job_type)
 
-    def decorate(fn: Callable[P, R]) -> Callable[P, R]:
-        callee = look_up(fn)
-        given = {"document_id": document_id, "property_id": property_id}
-        given = {key: value for key, value in given.items() if value is not None}
+    given = {"document_id": document_id, "property_id": property_id}
+    given = {key: value for key, value in given.items() if value is not None}
 
-        def accept(args: Any, kwargs: Any) -> tuple[SyncJobService, Execution]:
-            check_arguments(callee, args, kwargs, {})
+    def decorate(fn: Callable[P, R]) -> Callable[P, R]:
+        def accept(args: Any, kwargs: Any) -> tuple[Runtime, Execution]:
             service = default_service()
-            options = service._options(job_type, given) if given else Options(job_type)  # noqa: SLF001
-            service.runtime.open()
-            call = Call(callee, fn, args, kwargs, options, service.runtime.threads)
-            return service, service.runtime.track_here(call)
+            return service.runtime, service.track_here(fn, args, kwargs, job_type, given)
 
         @functools.wraps(fn)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            service, execution = accept(args, kwargs)
+            runtime, execution = accept(args, kwargs)
             plain = functools.partial(fn, *args, **kwargs)
-            contextvars.copy_context().run(service.runtime.runner.run, execution, plain)
-            return JobHandle[R](service.runtime, execution.job_id, execution).result()
+            contextvars.copy_context().run(runtime.runner.run, execution, plain)
+            return JobHandle[R](runtime, execution.job_id, execution).result()
 
         @functools.wraps(fn)
         async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-            service, execution = await asyncio.to_thread(accept, args, kwargs)
-            await service.runtime.runner.run_here(execution, functools.partial(fn, *args, **kwargs))
-            return JobHandle[R](service.runtime, execution.job_id, execution).result()
+            runtime, execution = await asyncio.to_thread(accept, args, kwargs)
+            await runtime.runner.run_here(execution, functools.partial(fn, *args, **kwargs))
+            return JobHandle[R](runtime, execution.job_id, execution).result()
 
-        return run_async if callee.is_async else run  # type: ignore[return-value] # a coroutine function for one
+        return run_async if look_up(fn).is_async else run  # type: ignore[return-value] # a coroutine function for one
 
     return decorate
 

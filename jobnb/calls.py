@@ -9,8 +9,9 @@ import json
 import os
 import sys
 import weakref
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import InvalidInput, InvalidOption
 
@@ -24,7 +25,8 @@ OPTIONS = ("job_type", "name", "document_id", "property_id", "initial_data", "ti
 """The options of `submit`, which a function's own parameters may collide with."""
 
 
-class Callee(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class Callee:
     """What is known about a callable.
 
     Attributes:
@@ -35,6 +37,7 @@ class Callee(NamedTuple):
         options: those of its parameters that have the name of an option of `submit`.
         fewest: with so many positional arguments, and no others, a call fits.
         most: with more, it does not.
+        shared: texts that were made of it, by what they were made with; whoever makes them keeps them here.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Callee(NamedTuple):
     options: frozenset[str]
     fewest: int
     most: int
+    shared: dict[object, str] = field(default_factory=dict)
 
 
 _known: weakref.WeakKeyDictionary[Callable[..., Any], Callee] = weakref.WeakKeyDictionary()

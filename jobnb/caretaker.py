@@ -54,10 +54,10 @@ class Caretaker:
     def _run(self) -> None:
         self._try(self._recover)
         while not self._stopped.is_set():
-            if not self._runtime.active:
+            if not self._runtime.executions.active:
                 self._wake.clear()
             self._wake.wait(self._idle_pause)
-            if not self._stopped.wait(SWEEP if self._runtime.active else 0):
+            if not self._stopped.wait(SWEEP if self._runtime.executions.active else 0):
                 self._try(self._look)
 
     @property
@@ -83,11 +83,11 @@ class Caretaker:
         now = time.monotonic()
         if self._runtime.recorder.outage is not None:
             return
-        if self._runtime.active and now - self._beaten > HEARTBEAT:
+        if self._runtime.executions.active and now - self._beaten > HEARTBEAT:
             self._beaten = now
             self._runtime.database.run(queries.beat, UUID(self._runtime.kernel_id))
         if not self._recovered:
             self._recover()  # the database was away the first time
-        if now - self._polled > POLL or not self._runtime.active:
+        if now - self._polled > POLL or not self._runtime.executions.active:
             self._polled = now
             self._runtime.heed_requests()

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import UUID
 
@@ -312,9 +313,9 @@ def snapshot(execution: Execution, row: Job | None = None) -> Job:
             "job_type": execution.job_type,
             "name": execution.name,
             "status": JobStatus(execution.status),
-            "created_at": execution.created_at or (row.created_at if row else None),
-            "started_at": execution.started_at,
-            "finished_at": execution.finished_at,
+            "created_at": _moment(execution.created) or (row.created_at if row else None),
+            "started_at": _moment(execution.started),
+            "finished_at": _moment(execution.finished),
             "duration_s": execution.duration,
             "error_kind": execution.error_kind,
             "error_message": execution.error_message,
@@ -326,6 +327,10 @@ def snapshot(execution: Execution, row: Job | None = None) -> Job:
             "timeout_s": execution.timeout,
         }
     )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _stored_value(job: Job) -> Any:

@@ -25,9 +25,9 @@ def new_id_text() -> str:
     with _lock:
         _last = now = now if now > _last else _last + 1
     # 48 bits of milliseconds, version 7, 12 bits of their fraction; then the variant and 62 random bits
-    moment = "%016x" % ((now & ~0xFFF) << 4 | 0x7000 | now & 0xFFF)
-    chance = "%016x" % (_random_bits(62) | 1 << 63)
-    return f"{moment[:8]}-{moment[8:12]}-{moment[12:]}-{chance[:4]}-{chance[4:]}"
+    chance = _random_bits(62) | 1 << 63
+    moment = f"{now >> 28:08x}-{now >> 12 & 0xFFFF:04x}-{now & 0xFFF | 0x7000:04x}"
+    return f"{moment}-{chance >> 48:04x}-{chance & 0xFFFFFFFFFFFF:012x}"
 
 
 def new_job_id() -> UUID:

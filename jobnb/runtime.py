@@ -6,20 +6,15 @@ does not make a second one.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import contextvars
 import functools
 import logging
-import os
-import sys
 import threading
 import time
 import uuid
-import weakref
 from concurrent.futures import Future
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from jobnb import recovery
@@ -29,19 +24,18 @@ from jobnb.db.database import Database
 from jobnb.db.statement import deadline_of
 from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, ServiceClosed, StopRequested
 from jobnb.executors.runner import Runner, as_plain_call
-from jobnb.executors.threads import Borrowed, Threads
-from jobnb.ids import new_id_text
-from jobnb.recorder import Event, EventKind, Recorder, liveness
-from jobnb.recorder.events import json_text
+from jobnb.executors.threads import Threads
+from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
 from jobnb.tracking.execution import Execution
+from jobnb.tracking.executions import Executions
+from jobnb.tracking.work import Work, accept, run_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sqlalchemy import Connection
 
-    from jobnb.calls import Callee
     from jobnb.settings import Settings
 
 P = ParamSpec("P")
@@ -50,60 +44,24 @@ R = TypeVar("R")
 _log = logging.getLogger("jobnb")
 
 
-class Options(NamedTuple):
-    """How a call is to be tracked, checked already.
-
-    Attributes:
-        job_type: the kind of job.
-        name: what a person calls it; None for the function's name.
-        timeout: seconds, or None.
-        retries: how many further attempts a failure gets.
-        members: the other columns the acceptance sets, as JSON members.
-    """
-
-    job_type: str
-    name: str | None = None
-    timeout: float | None = None
-    retries: int = 0
-    members: str = ""
-
-
-class Call(NamedTuple):
-    """A function with its arguments and options, to run it, and to run it again."""
-
-    callee: Callee
-    fn: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    options: Options
-    place: Threads | Borrowed
-
-
 class Runtime:
     """One database, as one process uses it. Opens nothing until the first job or query."""
-
-    KEPT_CALLS = 1000
-    """How many calls of failed jobs are kept, for retries asked for elsewhere."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.database = Database(settings)
         self.kernel_id = str(uuid.uuid4())
         self.users = 0
-        self.active: dict[str, Execution] = {}
-        self._known: weakref.WeakValueDictionary[str, Execution] = weakref.WeakValueDictionary()
-        self._failed: dict[str, Execution] = {}
+        self.executions = Executions()
         self._folder = spool_folder(settings.home, self.database)
         self.recorder = Recorder(self.database, self._folder, self.kernel_id, self._sweep, self._note_problem)
-        self.runner = Runner(self.recorder.put, self.database.redact, settings.log_lines, self._started, self._ended)
+        self.runner = Runner(self.recorder.put, self.database.redact, settings.log_lines, self.executions)
         self.threads = Threads(settings.max_workers)
         self._caretaker = Caretaker(self)
-        self._running: set[Execution] = set()
         self._heeded: set[UUID] = set()
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
         self._opened = self.is_closed = False
         self._kernel_lock: liveness.KernelLock | None = None
-        self._row_members = f'"kernel_id":"{self.kernel_id}"'
 
     # -- the doors to the database
 
@@ -146,58 +104,67 @@ class Runtime:
             self._caretaker.start()
             self._opened = True
 
-    def submit(self, call: Call) -> Execution:
+    def submit(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None) -> Execution:
         """Accept a call, checked already, and return at once."""
-        execution, event = self._accept(call, None)
-        self.recorder.put_all((event,))
-        self._caretaker.wake()
-        call.place.start(self._task(execution), functools.partial(self._not_run, execution))
+        execution = self.accept(work, args, kwargs, owner)
+        self._start(execution)
         return execution
 
-    def submit_all(self, calls: Iterable[Call], group_id: str) -> list[Execution]:
-        """Accept many calls with one write to the spool."""
-        accepted = [self._accept(call, group_id) for call in calls]
-        self.recorder.put_all([event for _, event in accepted])
+    def submit_all(self, work: Work, items: Iterable[tuple[Any, ...]], group_id: str, owner: object) -> list[Execution]:
+        """Accept a call for each item with one write to the spool."""
+        self._check_open()
+        context = contextvars.copy_context()
+        executions, events = [], []
+        for item in items:
+            execution, event = accept(work, item, {}, context, group_id)
+            execution.owner = owner
+            executions.append(execution)
+            events.append(event)
+            self.executions.add(execution)
+        self.recorder.put_all(events)
         self._caretaker.wake()
-        executions = [execution for execution, _ in accepted]
-        place = executions[0].call.place if executions else self.threads
-        if place is self.threads:
-            self.threads.start_all([self._task(execution) for execution in executions])
+        if work.place is self.threads:
+            self.threads.start_all([functools.partial(self._run, execution) for execution in executions])
         else:
             for execution in executions:
-                place.start(self._task(execution), functools.partial(self._not_run, execution))
+                self._start(execution)
         return executions
 
-    def adopt(self, job_id: UUID, job_type: str, call: Call) -> tuple[Execution, Future[Any]]:
+    def accept(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None) -> Execution:
+        """Accept a call that somebody else runs; `runner` records it."""
+        self._check_open()
+        execution, event = accept(work, args, kwargs, contextvars.copy_context(), None)
+        execution.owner = owner
+        self.executions.add(execution)
+        self.recorder.put_all((event,))
+        self._caretaker.wake()
+        return execution
+
+    def adopt(
+        self, job_id: UUID, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None
+    ) -> tuple[Execution, Future[Any]]:
         """Run a call as a job whose row exists already."""
-        execution = self._new_execution(str(job_id), call, job_type)
-        execution.start_members = self._members(call)
+        self._check_open()
+        execution = Execution(str(job_id), work, args, kwargs, contextvars.copy_context())
+        execution.owner = owner
+        execution.start_members = run_members(work.options, work.place.name, self.kernel_id, work.callee)
+        self.executions.add(execution)
         future: Future[Any] = Future()
         execution.when_ended(lambda: _resolve(future, execution))
         future.add_done_callback(lambda done: execution.request_stop("cancelled") if done.cancelled() else None)
-        plain = self._plain_call(execution)
 
         def begin() -> Any:
             if not future.set_running_or_notify_cancel():
                 raise StopRequested("cancelled")
-            return plain()
+            return _plain_call(execution)()
 
         self._caretaker.wake()
-        context = contextvars.copy_context()
-        task = functools.partial(context.run, self.runner.run, execution, begin)
-        call.place.start(task, functools.partial(self._not_run, execution))
+        self._start(execution, begin)
         return execution, future
-
-    def track_here(self, call: Call) -> Execution:
-        """Accept a call that the caller runs itself; `runner` records it."""
-        execution, event = self._accept(call, None)
-        self.recorder.put_all((event,))
-        self._caretaker.wake()
-        return execution
 
     def execution_of(self, job_id: UUID | str) -> Execution | None:
         """The job, if it runs or ran in this process and somebody still holds it."""
-        return self._known.get(str(job_id))
+        return self.executions.find(str(job_id))
 
     def cancel_here(self, execution: Execution) -> None:
         """Stop a job of this process as far as it can be stopped."""
@@ -233,24 +200,25 @@ class Runtime:
     def heed_requests(self) -> None:
         """Do what others asked for by the rows: stop jobs, run jobs again."""
         kernel_id = UUID(self.kernel_id)
-        if self.active:
+        active = self.executions.active
+        if active:
             for job_id in self.database.run(queries.cancel_requests, kernel_id):
-                if (execution := self.active.get(str(job_id))) is not None:
+                if (execution := active.get(str(job_id))) is not None:
                     self.cancel_here(execution)
-        for job_id, retry_of, job_type in self.database.run(queries.retry_requests, kernel_id):
+        for job_id, retry_of in self.database.run(queries.retry_requests, kernel_id):
             with self._lock:
                 is_new = job_id not in self._heeded
                 self._heeded.add(job_id)
             if is_new:
-                self._retry(job_id, retry_of, job_type)
+                self._retry(job_id, retry_of)
 
-    def _retry(self, job_id: UUID, retry_of: UUID, job_type: str) -> None:
-        original = self._failed.get(str(retry_of)) or self.execution_of(retry_of)
-        if original is None or original.call is None:
+    def _retry(self, job_id: UUID, retry_of: UUID) -> None:
+        original = self.execution_of(retry_of)
+        if original is None:
             message = "the process no longer has the function and its arguments: submit it again"
             self.database.run(queries.fail_job, job_id, message)
             return
-        self.adopt(job_id, job_type, original.call)
+        self.adopt(job_id, original.work, original.args, original.kwargs, original.owner)
 
     # -- the end
 
@@ -271,7 +239,7 @@ class Runtime:
         if self.is_closed:
             return
         self.is_closed = True
-        for execution in self.shut_down(list(self.active.values()), grace):
+        for execution in self.shut_down(self.executions.active.values(), grace):
             execution.request_stop("cancelled")
             if at_exit:
                 words = "lost: the process ended while the job was running; wait for jobs before leaving"
@@ -284,9 +252,8 @@ class Runtime:
                 self.database.run(queries.leave, UUID(self.kernel_id))
         self.threads.close()
         self.database.close()
-        if self._kernel_lock is not None and written and not self.active:
+        if self._kernel_lock is not None and written and not self.executions.active:
             self._kernel_lock.release()
-        _runtimes().pop(_key(self.settings), None)
 
     def forget(self) -> None:
         """After a fork, in the child: everything here belongs to the parent."""
@@ -296,77 +263,39 @@ class Runtime:
 
     # -- helpers
 
-    def _accept(self, call: Call, group_id: str | None) -> tuple[Execution, Event]:
+    def _check_open(self) -> None:
         if self.is_closed:
             raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
-        options = call.options
-        execution = self._new_execution(new_id_text(), call, options.job_type)
-        created = execution.created_at = datetime.now(UTC)
-        execution.group_id = group_id
-        members = (
-            f'"created_at":"{created.replace(tzinfo=None).isoformat()}","job_type":{json_text(options.job_type)},'
-            + self._members(call)
-            + (f",{options.members}" if options.members else "")
-            + (f',"group_id":"{group_id}"' if group_id else "")
-        )
-        return execution, Event(EventKind.NEW, execution.job_id, 1, members)
 
-    def _members(self, call: Call) -> str:
-        """The columns that say who runs what."""
-        options = call.options
-        members = (
-            f'{self._row_members},"name":{json_text(options.name or call.callee.name)},'
-            f'"executor":"{call.place.name}","source":{call.callee.source}'
-        )
-        if options.retries:
-            members += f',"max_attempts":{options.retries + 1}'
-        if options.timeout is not None:
-            members += f',"timeout_s":{options.timeout!r}'
-        return members
+    def _start(self, execution: Execution, call: Callable[[], Any] | None = None) -> None:
+        task = functools.partial(self._run, execution, call)
+        if (place := execution.work.place) is self.threads:
+            self.threads.start(task)
+        else:
+            place.start(task, functools.partial(self._not_run, execution))
 
-    def _new_execution(self, job_id: str, call: Call, job_type: str) -> Execution:
-        execution = Execution(job_id, job_type, call.options.name or call.callee.name)
-        execution.call = call
-        if call.options.retries:
-            execution.max_attempts = call.options.retries + 1
-        execution.timeout = call.options.timeout
-        self.active[job_id] = execution
-        self._known[job_id] = execution
-        return execution
-
-    def _task(self, execution: Execution) -> Callable[[], None]:
-        plain = self._plain_call(execution)
-        return functools.partial(contextvars.copy_context().run, self.runner.run, execution, plain)
-
-    def _plain_call(self, execution: Execution) -> Callable[[], Any]:
-        call: Call = execution.call
-        plain = functools.partial(call.fn, *call.args, **call.kwargs)
-        return as_plain_call(plain, execution) if call.callee.is_async else plain
+    def _run(self, execution: Execution, call: Callable[[], Any] | None = None) -> None:
+        """What an executor runs. The context is copied here: many jobs share the one of their submission."""
+        execution.context.copy().run(self.runner.run, execution, call or _plain_call(execution))
 
     def _not_run(self, execution: Execution, words: str) -> None:
         if not execution.is_final:
             error = InvalidInput(words)
             self.runner.refuse(execution, error)
 
-    def _started(self, execution: Execution) -> None:
-        self._running.add(execution)
-
-    def _ended(self, execution: Execution) -> None:
-        self._running.discard(execution)
-        self.active.pop(execution.job_id, None)
-        if execution.status == "failed":
-            self._failed[execution.job_id] = execution
-            if len(self._failed) > self.KEPT_CALLS:
-                self._failed.pop(next(iter(self._failed)), None)
-
     def _sweep(self) -> list[Event]:
         with self._sweeping:
-            return [event for execution in list(self._running) for event in execution.events()]
+            return [event for execution in list(self.executions.running) for event in execution.events()]
 
     def _note_problem(self, job_id: str, problem: str) -> None:
-        execution = self._known.get(job_id)
+        execution = self.executions.find(job_id)
         if execution is not None:
             execution.problem = problem
+
+
+def _plain_call(execution: Execution) -> Callable[[], Any]:
+    plain = functools.partial(execution.work.fn, *execution.args, **execution.kwargs)
+    return as_plain_call(plain, execution) if execution.work.callee.is_async else plain
 
 
 def _resolve(future: Future[Any], execution: Execution) -> None:
@@ -379,49 +308,3 @@ def _resolve(future: Future[Any], execution: Execution) -> None:
         return
     error = execution.error
     future.set_exception(error if error is not None else JobLost(execution.job_id, "it ended without a reason"))
-
-
-def _runtimes() -> dict[tuple[Any, ...], Runtime]:
-    registry: dict[tuple[Any, ...], Runtime] = sys.__dict__.setdefault("_jobnb_runtimes", {})
-    return registry
-
-
-def _key(settings: Settings) -> tuple[Any, ...]:
-    return (settings.database_url, settings.home, settings.max_workers, settings.log_lines, os.getpid())
-
-
-_registry_lock = threading.Lock()
-
-
-def runtime_for(settings: Settings) -> Runtime:
-    """This process's runtime for these settings; made if there is none."""
-    with _registry_lock:
-        runtime = _runtimes().get(_key(settings))
-        if runtime is None or runtime.is_closed:
-            runtime = _runtimes()[_key(settings)] = Runtime(settings)
-        return runtime
-
-
-def _leave() -> None:
-    for runtime in list(_runtimes().values()):
-        try:
-            runtime.close(runtime.settings.exit_grace, at_exit=True)
-        except Exception:
-            _log.exception("jobnb: closing failed; what is not stored stays in the spool")
-
-
-def _forget() -> None:
-    for runtime in list(_runtimes().values()):
-        runtime.forget()
-    _runtimes().clear()
-
-
-if not sys.__dict__.get("_jobnb_hooks"):
-    sys.__dict__["_jobnb_hooks"] = True
-    try:
-        # earlier than atexit, which a Jupyter restart never reaches; private since Python 3.9
-        threading._register_atexit(_leave)  # type: ignore[attr-defined] # noqa: SLF001
-    except AttributeError:
-        atexit.register(_leave)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_forget)

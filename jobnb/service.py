@@ -9,32 +9,37 @@ from __future__ import annotations
 import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from uuid import uuid4
 
 from jobnb.calls import check_arguments, look_up
 from jobnb.db import queries
 from jobnb.db.doors import awaitable, blocking
 from jobnb.db.schema import init_database
 from jobnb.errors import DatabaseUnavailable, InvalidInput, InvalidTransition, JobNotFound, ServiceClosed
-from jobnb.executors.threads import Borrowed, Executor, Threads
+from jobnb.executors.threads import Borrowed, Executor
+from jobnb.groups import JobGroup
 from jobnb.handle import JobHandle
 from jobnb.models import Job, JobStatus, check_id, check_job_type, check_seconds, check_text
-from jobnb.runtime import Call, Options, Runtime, runtime_for
+from jobnb.process import runtime_for
 from jobnb.settings import Settings
+from jobnb.tracking.work import Options, Place, Work, make_work
 from jobnb.values import encode_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
     from uuid import UUID
 
     from sqlalchemy import Connection
 
+    from jobnb.runtime import Runtime
     from jobnb.tracking.execution import Execution
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_PLAIN = Options("analysis")
 _REFERENCES: tuple[str, ...] = ("document_id", "property_id")
 
 
@@ -62,7 +67,6 @@ class _Service:
         self.settings = settings or Settings.load(database_url=database_url, max_workers=max_workers)
         self._runtime_used: Runtime | None = None
         self._borrowed = None if executor is None else Borrowed(executor)
-        self._own: dict[str, Execution] = {}
         self._closed = False
 
     def __repr__(self) -> str:
@@ -122,16 +126,49 @@ class _Service:
             "timeout": timeout, "retries": retries or None, "executor": executor,
             "job_type": None if job_type == "analysis" else job_type,
         }  # fmt: skip
-        given = {option: value for option, value in given.items() if value is not None}
+        work = self._work(fn, args, kwargs, job_type, given)
+        runtime = self.runtime
+        execution = runtime.submit(work, args, kwargs, self)
+        return JobHandle(runtime, execution.job_id, execution)
+
+    def map(
+        self,
+        fn: Callable[..., R],
+        /,
+        *iterables: Iterable[Any],
+        job_type: str = "analysis",
+        name: str | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+    ) -> JobGroup[R]:
+        """Run `fn` once for each item (or each tuple of items, given several iterables), each time as a job of its own.
+
+        Args:
+            fn: a function or coroutine function.
+            iterables: what to run it on; they end with the shortest.
+            job_type: the kind of jobs.
+            name: what a person calls them.
+            timeout: seconds each may take.
+            retries: how many further attempts a failure gets.
+
+        Raises:
+            InvalidInput: something that can't be right; nothing was stored.
+            DatabaseUnavailable: only at the first use in a process.
+        """
+        if not iterables:
+            raise InvalidInput("map needs at least one iterable to run the function on", argument="iterables")
+        items = list(zip(*iterables, strict=False))
+        # options are apart from the function's own arguments here: nothing can collide
+        options = self._options(job_type, _without_none(name=name, timeout=timeout, retries=retries or None))
         callee = look_up(fn)
-        check_arguments(callee, args, kwargs, given)
-        options = self._options(job_type, given) if given else _plain_options(job_type)
+        if items:
+            check_arguments(callee, items[0], {}, {})
         runtime = self.runtime
         runtime.open()
-        place = self._place(executor)
-        execution = runtime.submit(Call(callee, fn, args, kwargs, options, place))
-        self._keep(execution)
-        return JobHandle(runtime, execution.job_id, execution)
+        work = make_work(callee, fn, options, self._place(None), runtime.kernel_id)
+        group_id = uuid4()
+        executions = runtime.submit_all(work, items, str(group_id), self)
+        return JobGroup(group_id, [JobHandle(runtime, execution.job_id, execution) for execution in executions])
 
     def run_job_async(self, job_id: UUID, task_func: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Run `task_func(*args, **kwargs)` as the job that `create_job` made; its start and end are recorded.
@@ -149,11 +186,25 @@ class _Service:
         check_arguments(callee, args, kwargs, {})
         runtime = self.runtime
         runtime.open()
-        job_type = self._check_can_run(runtime, job_id)
-        call = Call(callee, task_func, args, kwargs, Options(job_type), self._place(None))
-        execution, future = runtime.adopt(job_id, job_type, call)
-        self._keep(execution)
+        options = Options(self._check_can_run(runtime, job_id))
+        work = make_work(callee, task_func, options, self._place(None), runtime.kernel_id)
+        _, future = runtime.adopt(job_id, work, args, kwargs, self)
         return future
+
+    def track_here(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        job_type: str,
+        given: Mapping[str, Any],
+    ) -> Execution:
+        """Accept a call that the caller runs himself, through `runtime.runner`; the options are those of `submit`."""
+        callee = look_up(fn)
+        check_arguments(callee, args, kwargs, {})
+        self.runtime.open()
+        work = make_work(callee, fn, self._options(job_type, given), self.runtime.threads, self.runtime.kernel_id)
+        return self.runtime.accept(work, args, kwargs)
 
     def is_job_running(self, job_id: UUID) -> bool:
         """True while the job's function runs, in this process or another (then the row is read, in about 1 ms).
@@ -182,7 +233,23 @@ class _Service:
 
     # -- helpers
 
-    def _options(self, job_type: str, given: dict[str, Any]) -> Options:
+    def _work(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        job_type: str,
+        given: dict[str, Any],
+    ) -> Work:
+        """Check a call with its options, of which None is the default, and make the work of it."""
+        given = {option: value for option, value in given.items() if value is not None}
+        callee = look_up(fn)
+        check_arguments(callee, args, kwargs, given)
+        options = self._options(job_type, given) if given or job_type != _PLAIN.job_type else _PLAIN
+        self.runtime.open()
+        return make_work(callee, fn, options, self._place(given.get("executor")), self.runtime.kernel_id)
+
+    def _options(self, job_type: str, given: Mapping[str, Any]) -> Options:
         check_job_type(job_type)
         name = check_text("name", given["name"]) if "name" in given else None
         timeout = check_seconds("timeout", given["timeout"]) if "timeout" in given else None
@@ -212,7 +279,7 @@ class _Service:
                 argument=argument,
             )
 
-    def _place(self, executor: Executor | None) -> Threads | Borrowed:
+    def _place(self, executor: Executor | None) -> Place:
         if executor is not None:
             return Borrowed(executor)
         return self._borrowed or self.runtime.threads
@@ -228,23 +295,16 @@ class _Service:
             raise InvalidTransition(job_id, job.status, "in_progress")
         return job.job_type
 
-    def _keep(self, execution: Execution) -> None:
-        own = self._own
-        own[execution.job_id] = execution
-        if len(own) > 10_000:
-            self._own = {key: one for key, one in own.items() if not one.is_final}
-
     def _release(self, grace: float) -> None:
         if self._closed:
             return
         runtime, self._closed = self._runtime_used, True
         if runtime is None or runtime.is_closed:
             return
-        for execution in runtime.shut_down(self._own.values(), grace):
+        for execution in runtime.shut_down(runtime.executions.owned_by(self), grace):
             execution.request_stop("cancelled")
-        self._own.clear()
         runtime.users -= 1
-        if runtime.users <= 0 and not runtime.active:
+        if runtime.users <= 0 and not runtime.executions.active:
             runtime.close()
 
 
@@ -328,6 +388,5 @@ class SyncJobService(_Service):
         self.close()
 
 
-@functools.lru_cache(maxsize=256)
-def _plain_options(job_type: str) -> Options:
-    return Options(check_job_type(job_type))
+def _without_none(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -29,7 +29,8 @@ from jobnb.db.schema import schema_sql
 from jobnb.ids import new_id_text
 from jobnb.recorder import Recorder
 from jobnb.recorder import spool as spool_module
-from jobnb.recorder.events import Event, EventKind, spool_line
+from jobnb.recorder.events import Event, EventKind
+from jobnb.recorder.lines import LineWriter
 from jobnb.recorder.spool import Spool, read_segment, segments_of, spooled_kernels
 from jobnb.settings import Settings
 
@@ -379,6 +380,11 @@ def test_an_event_brought_while_another_thread_writes_the_spool_is_not_forgotten
 # -- the spool itself
 
 
+def as_line(event: Event) -> bytes:
+    (line,) = LineWriter().lines([event])
+    return line
+
+
 def made(count: int) -> list[Event]:
     return [
         Event(EventKind.NEW, new_id_text(), 1, f'"job_type":"spool","name":"job {number}"') for number in range(count)
@@ -404,8 +410,8 @@ def test_a_spool_gives_back_what_was_appended(spool: Spool) -> None:
 
 def test_every_torn_tail_costs_only_the_last_event(tmp_path: Path) -> None:
     first, last = made(2)
-    whole, path = spool_line(first) + spool_line(last), tmp_path / "kernel.0.jsonl"
-    for length in range(len(spool_line(first)) + 1, len(whole) - 1):
+    whole, path = as_line(first) + as_line(last), tmp_path / "kernel.0.jsonl"
+    for length in range(len(as_line(first)) + 1, len(whole) - 1):
         path.write_bytes(whole[:length])
         assert read_segment(path) == ([first], 1), length
 
@@ -413,7 +419,7 @@ def test_every_torn_tail_costs_only_the_last_event(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"\x00\x00\x00\x00", b"\xff", b"x", b" "])
 def test_a_damaged_line_is_skipped_and_counted(tmp_path: Path, damage: bytes) -> None:
     events = made(3)
-    lines, path = [spool_line(event) for event in events], tmp_path / "kernel.0.jsonl"
+    lines, path = [as_line(event) for event in events], tmp_path / "kernel.0.jsonl"
     for place in (0, 4, 8, 9, 11, 50, len(lines[1]) - 2):
         broken = lines[1][:place] + damage + lines[1][place + len(damage) :]
         if broken == lines[1]:
@@ -426,7 +432,7 @@ def test_a_damaged_line_is_skipped_and_counted(tmp_path: Path, damage: bytes) ->
 def test_a_short_or_foreign_line_is_damage_and_no_crash(tmp_path: Path, line: bytes) -> None:
     (event,) = made(1)
     path = tmp_path / "kernel.0.jsonl"
-    path.write_bytes(line + b"\n" + spool_line(event))
+    path.write_bytes(line + b"\n" + as_line(event))
     assert read_segment(path) == ([event], 1)
 
 
@@ -474,7 +480,7 @@ def test_a_disk_that_fills_up_leaves_no_half_line(spool: Spool, monkeypatch: pyt
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="no symbolic links to fear")
 def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "target"
-    target.write_bytes(spool_line(made(1)[0]))
+    target.write_bytes(as_line(made(1)[0]))
     link = tmp_path / "kernel.0.jsonl"
     link.symlink_to(target)
     with pytest.raises(OSError, match="symbolic"):

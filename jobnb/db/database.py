@@ -71,7 +71,7 @@ class Database:
         # readers find out whether an idle connection still works; the writer retries anyway
         self._readers = self._engine(pool_size=3, max_overflow=5, pool_recycle=240, pool_timeout=10)
         event.listen(self._readers, "checkout", self._ping)
-        self._writer = self._engine(pool_size=1, max_overflow=1)
+        self._writing: psycopg.Connection[Any] | None = None
         self._threads = DaemonPool(4, "jobnb-db")
         self._schema_checked = self._closed = False
         self._opening = threading.Lock()
@@ -120,10 +120,19 @@ class Database:
         self._threads.add(work)
         return await answer
 
-    def write(self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Like `run`, on the connection that the recorder's writer keeps for itself."""
+    def write(self, statement: Callable[..., None], *texts: str) -> None:
+        """Run a statement of the recorder on the connection that its one thread keeps; errors are those of `run`.
+
+        A connection that broke while nobody looked fails once, and is made anew the next time.
+        """
         self.open()
-        return self._run(self._writer, query, *args, **kwargs)
+        with translated(self.where, self.redact):
+            connection = self._writing
+            if connection is None or connection.closed:
+                connection = self._writing = self._connect()
+                connection.autocommit = True
+            with self._watchdog.limit(connection, deadline_of(statement)):
+                statement(connection, *texts)
 
     def open(self) -> None:
         """Connect and bring the tables up to date, once; later calls return at once.
@@ -152,14 +161,15 @@ class Database:
         """Close the idle connections and leave the embedded server, which stops if nobody else uses it."""
         self._closed = True
         self._readers.dispose()
-        self._writer.dispose()
+        if self._writing is not None:
+            self._writing.close()
         if self.embedded is not None:
             self.embedded.release()
 
     def forget(self) -> None:
         """After a fork, in the child: drop the parent's connections without closing them."""
         self._readers.dispose(close=False)
-        self._writer.dispose(close=False)
+        self._writing = None  # psycopg knows that it belongs to another process
 
     def _run(
         self,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from datetime import UTC, datetime
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,13 @@ from jobnb.executors.failure import formatted, summary, users_traceback
 from jobnb.recorder.events import Event, EventKind, json_text
 from jobnb.tracking import capture
 from jobnb.tracking.execution import Execution, current, progress_text
-from jobnb.tracking.log import JobLog, as_members, clean
+from jobnb.tracking.log import as_members, clean
 from jobnb.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from jobnb.tracking.executions import Executions
 
 TIMEOUT_GRACE = 0.5
 """Seconds a function has, after its time is up, to notice and end by itself."""
@@ -36,8 +37,7 @@ class Runner:
         put: takes an event, and what to call when it is safe.
         redact: takes passwords out of what is kept of an exception.
         log_lines: how many lines of a job's output are kept.
-        started: called with an execution when it begins.
-        ended: called with an execution when it has ended, before those who wait for it wake.
+        executions: the jobs of this process; told who runs and who has ended.
     """
 
     def __init__(
@@ -45,19 +45,19 @@ class Runner:
         put: Callable[..., None],
         redact: Callable[[str], str],
         log_lines: int,
-        started: Callable[[Execution], None],
-        ended: Callable[[Execution], None],
+        executions: Executions,
     ) -> None:
         self._put, self._redact, self._log_lines = put, redact, log_lines
-        self._started, self._ended = started, ended
+        self._executions = executions
 
     def run(self, execution: Execution, call: Callable[[], Any]) -> None:
         """Run `call` as the job `execution`, to its end; raises nothing that the call raised."""
         if not self._begin(execution):
             return
-        timer = self._start_timer(execution)
+        options = execution.work.options
+        timer = None if options.timeout is None else self._start_timer(execution, options.timeout)
         try:
-            value = self._attempts(execution, call)
+            value = self._attempts(execution, call) if options.retries else call()
         except BaseException as error:
             self._fail(execution, error)
         else:
@@ -98,11 +98,11 @@ class Runner:
             self.cancel_queued(execution)
             return False
         capture.install()
-        execution.log = JobLog(self._log_lines)
+        execution.log_lines = self._log_lines
         current.set(execution)
-        execution.started_at, execution.began = datetime.now(UTC), time.monotonic()
+        execution.started, execution.began = time.time(), time.monotonic()
         execution.status = "in_progress"
-        self._started(execution)
+        self._executions.running.add(execution)
         return True
 
     def cancel_queued(self, execution: Execution) -> None:
@@ -130,18 +130,15 @@ class Runner:
             pause = min(pause * 2, LONGEST_BACKOFF)
 
     def _next_attempt(self, execution: Execution, reason: str, pause: float) -> None:
-        assert execution.log is not None
-        execution.log.remark(f"attempt {execution.attempt} failed: {reason}; the next one in {pause:g} s")
+        execution.remark(f"attempt {execution.attempt} failed: {reason}; the next one in {pause:g} s")
         execution.message = f"attempt {execution.attempt} failed: {reason}"
         execution.stop_event.wait(pause)
         execution.check_stop()
         execution.attempt += 1
         execution.fraction = None
 
-    def _start_timer(self, execution: Execution) -> Timer | None:
-        if execution.timeout is None:
-            return None
-        timer = Timer(execution.timeout, self._time_is_up, (execution,))
+    def _start_timer(self, execution: Execution, seconds: float) -> Timer:
+        timer = Timer(seconds, self._time_is_up, (execution,))
         timer.daemon = True
         timer.start()
         return timer
@@ -160,8 +157,7 @@ class Runner:
         if encoded.error is not None:
             members += f',"result_error":{json_text(clean(encoded.error))}'
         for warning in encoded.warnings:
-            assert execution.log is not None
-            execution.log.remark(f"result: {warning}")
+            execution.remark(f"result: {warning}")
         if execution.claim_end():
             execution.value = value
             self._end(execution, "done", members)
@@ -186,7 +182,8 @@ class Runner:
         self._end(execution, "failed", members)
 
     def _end(self, execution: Execution, status: str, members: str) -> None:
-        execution.finished_at = max(datetime.now(UTC), execution.started_at or execution.created_at or _LONG_AGO)
+        # a clock that was set back must not make jobs end before they began
+        execution.finished = max(time.time(), execution.started or execution.created or 0.0)
         if execution.began:
             execution.duration = time.monotonic() - execution.began
         conclude = functools.partial(self._conclude, execution, status)
@@ -202,18 +199,16 @@ class Runner:
 
     def _conclude(self, execution: Execution, status: str) -> None:
         execution.status = status
-        self._ended(execution)
+        self._executions.ended(execution)
         execution.finish()
 
 
-_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 _REASONS: dict[str, type[JobFailed]] = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
 
 
 def _ending(execution: Execution) -> str:
     """The columns that every end sets."""
-    assert execution.finished_at is not None
-    members = f'"finished_at":"{execution.finished_at.replace(tzinfo=None).isoformat()}"'
+    members = f'"finished_at":{execution.finished:.6f}'
     if execution.duration is not None:
         members += f',"duration_s":{execution.duration:.6f}'
         if execution.start_recorded < execution.attempt:

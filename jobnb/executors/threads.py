@@ -30,7 +30,7 @@ class Threads:
     def __init__(self, workers: int) -> None:
         self._pool = DaemonPool(workers, "jobnb-job")
 
-    def start(self, task: Callable[[], None], failed: Callable[[str], None]) -> None:
+    def start(self, task: Callable[[], None], failed: Callable[[str], None] | None = None) -> None:
         """Queue one task; it runs in this process, so there is nothing that could fail on the way."""
         del failed
         self._pool.add(task)

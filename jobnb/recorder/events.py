@@ -1,18 +1,17 @@
 """What can happen to a job, and how it is written down.
 
-An event carries the columns it sets as JSON members (`"status":"done","finished_at":"..."`), made once, in the thread
-where it happened. The same text is the line in the spool and, joined with the job's other events, the row in the
-statement; nothing is parsed or serialised twice.
+An event carries the columns it sets as JSON members (`"status":"done","finished_at":1764003600.25`), made once, in the
+thread where it happened. The same text is the line in the spool and, joined with the job's other events, the row in
+the statement; nothing is parsed or serialised twice. Times are seconds since 1970, UTC.
 """
 
 from __future__ import annotations
 
-import zlib
 from enum import StrEnum
 from json.encoder import encode_basestring_ascii as json_text
 from typing import NamedTuple
 
-__all__ = ["Event", "EventKind", "json_text", "parse_line", "spool_line"]
+__all__ = ["Event", "EventKind", "json_text"]
 
 
 class EventKind(StrEnum):
@@ -38,27 +37,12 @@ class Event(NamedTuple):
         job_id: its id, as text.
         attempt: of which attempt, from 1.
         members: the columns it sets, as the inside of a JSON object, without line ends.
+        shared: further members, of a `NEW` event only, that other jobs have letter by letter too (the function's
+            source above all): they are written once a file and sent once a statement.
     """
 
     kind: EventKind
     job_id: str
     attempt: int
     members: str
-
-
-def spool_line(event: Event) -> bytes:
-    """The event as a line: checksum, kind, id, attempt, members."""
-    body = f"{event[0]} {event[1]} {event[2]} {event[3]}".encode("ascii")
-    return b"%08x %b\n" % (zlib.crc32(body), body)
-
-
-def parse_line(line: bytes) -> Event | None:
-    """The event of a line without its line end; None if the line is torn or damaged."""
-    checksum, _, body = line.partition(b" ")
-    try:
-        if int(checksum, 16) != zlib.crc32(body):
-            return None
-        kind, job_id, attempt, members = body.decode("ascii").split(" ", 3)
-        return Event(EventKind(kind), job_id, int(attempt), members)
-    except ValueError:
-        return None
+    shared: str = ""

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from jobnb.errors import DatabaseUnavailable, ServiceClosed
-from jobnb.recorder.batch import merge
+from jobnb.recorder.batch import Pending
 from jobnb.recorder.events import Event, EventKind
 from jobnb.recorder.spool import Spool
 from jobnb.recorder.writer import Writer
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger("jobnb")
 
 LINGER = 0.0001
-"""Seconds the writer waits for more after the first event: a job that ends at once costs one row, not two."""
-POURING = 2
-"""So many events in one linger, and it is worth waiting for more."""
-LONGEST_LINGER = 50
-BATCH_EVENTS = 5000
+"""Seconds of one wait for the end of a job that was only just accepted: if it ends at once, it costs one row write."""
+LINGERS = 5
+POURING = 50
+"""So many ends at once, and jobs that were only accepted wait up to `HOLD` for their own."""
+HOLD = 1.0
+PACE = 0.005
+"""Seconds between two flushes while jobs pour in: a commit costs as much as the rows of fifty jobs."""
 TRIM_BYTES = 1_000_000
 
 
@@ -57,10 +59,12 @@ class Recorder:
         self.dead_letters = folder / f"{kernel_id}.dead"
         self._writer = Writer(database, self.dead_letters, self._keep_safe, on_problem)
         self._queue: SimpleQueue[list[Event] | None] = SimpleQueue()
+        self._pending = Pending()
         self._brought: deque[tuple[Event, Callable[[], object] | None]] = deque()
         self._lock, self._starting = threading.Lock(), threading.Lock()
-        self._sequence = 0
-        self._written = 0
+        self._sequence = self._collected = self._written = 0
+        self._hurry_until = 0
+        self._held_since = 0.0
         self._progress = threading.Condition()
         self._thread: threading.Thread | None = None
         self._spool_failed = self._keep_spool = False
@@ -147,6 +151,8 @@ class Recorder:
         target = self._sequence
         if self._written >= target or threading.current_thread() is self._thread:
             return
+        self._hurry_until = max(self._hurry_until, target)
+        self._queue.put([])
         with self._progress:
             if not self._progress.wait_for(lambda: self._written >= target, timeout):
                 raise DatabaseUnavailable(
@@ -210,52 +216,79 @@ class Recorder:
                 self._thread.start()
 
     def _run(self) -> None:
-        while (events := self._collect()) is not None:
-            if events and not self._flush(events):
+        while self._wait_for_more():
+            self._linger()
+            pouring = self._pending.ends >= POURING
+            if not self._send(ended_only=self._may_hold):
                 return
+            if pouring and not self._is_hurried:
+                time.sleep(PACE)
 
-    def _collect(self) -> list[Event] | None:
-        """Everything that waits; blocks for the first event. None means the end."""
-        first = self._queue.get()
-        if first is None:
-            return None
-        self._linger()
-        if swept := self._sweep():
-            self.put_all(swept)
-        events = list(first)
-        while len(events) < BATCH_EVENTS:
-            try:
-                more = self._queue.get_nowait()
-            except Empty:
-                break
-            if more is None:
-                self._queue.put(None)
-                break
-            events += more
-        return events
+    @property
+    def _is_hurried(self) -> bool:
+        return self._hurry_until > self._written
+
+    @property
+    def _may_hold(self) -> bool:
+        pouring = self._pending.ends >= POURING or self._pending.new >= POURING
+        return pouring and not self._is_hurried and time.monotonic() - self._held_since < HOLD
+
+    def _wait_for_more(self) -> bool:
+        """Collect what waits in the queue, if only after a while; False means the end."""
+        try:
+            events = self._queue.get(timeout=HOLD if self._pending else None)
+        except Empty:
+            return True
+        return self._collect(events) and self._collect_waiting()
+
+    def _collect_waiting(self) -> bool:
+        """Collect what waits in the queue now; False means the end."""
+        # what comes while this collects is for the next time: others may bring faster than one thread takes
+        return all(self._collect(self._queue.get_nowait()) for _ in range(self._queue.qsize()))
+
+    def _collect(self, events: list[Event] | None) -> bool:
+        if events is None:
+            return False
+        if not self._pending:
+            self._held_since = time.monotonic()
+        self._pending.add(events)
+        self._collected += len(events)
+        return True
 
     def _linger(self) -> None:
-        """Wait for more: a moment after a lone event, longer while they pour in, so that batches grow with the load."""
-        for _ in range(LONGEST_LINGER):
-            before = self._sequence
+        for _ in range(LINGERS):
+            # where they pour in, other threads keep Python busy, and a short sleep becomes a long one
+            if self._is_hurried or self._pending.new >= POURING or not self._pending.accepted_only:
+                break
             time.sleep(LINGER)
-            if self._sequence - before < POURING:
-                return
+            self._collect_more()
+        # while they pour in, what began will have ended soon; the caretaker sweeps too
+        if self._pending.ends < POURING and self._pending.new < POURING:
+            for event in self._sweep():
+                self.put(event)
+            self._collect_more()
 
-    def _flush(self, events: list[Event]) -> bool:
-        try:
-            sent = self._writer.send(merge(events))
-        except Exception:
-            # a fault of ours must not end the one thread that writes: the events stay in the spool
-            _log.exception("jobnb: %s events could not be written; they stay in %s", len(events), self._spool.path)
-            sent = self._keep_spool = True
-        if sent:
+    def _collect_more(self) -> None:
+        if not self._collect_waiting():
+            self._queue.put(None)  # the end is not now, but next time
+
+    def _send(self, *, ended_only: bool) -> bool:
+        """Send what is pending, as far as it is to be sent now; False if that was given up."""
+        while batch := self._pending.take(ended_only=ended_only):
+            try:
+                if not self._writer.send(batch):
+                    return False
+            except Exception:
+                # a fault of ours must not end the one thread that writes: the events stay in the spool
+                _log.exception("jobnb: %s jobs could not be written; they stay in %s", len(batch), self._spool.path)
+                self._keep_spool = True
+        if not self._pending:
             with self._progress:
-                self._written += len(events)
+                self._written = self._collected
                 self._progress.notify_all()
             # small amounts wait for the caretaker: emptying a file costs more than writing to it
             self.trim_spool(at_least=TRIM_BYTES)
-        return sent
+        return True
 
     def trim_spool(self, *, at_least: int = 0) -> None:
         """Drop what the database has from the spool, if that is `at_least` so many bytes."""

@@ -12,11 +12,13 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING
 
-from jobnb.recorder.events import Event, parse_line, spool_line
+from jobnb.recorder.lines import LineWriter, parse_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from jobnb.recorder.events import Event
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -36,6 +38,7 @@ class Spool:
         self._number = 0
         self._descriptor = -1
         self._size = 0
+        self._writer = LineWriter()
 
     @property
     def size(self) -> int:
@@ -47,21 +50,26 @@ class Spool:
         """The segment that is being written."""
         return self._folder / f"{self._kernel_id}.{self._number}.jsonl"
 
-    def append(self, events: Iterable[Event], sequence: int) -> None:
+    def append(self, events: Sequence[Event], sequence: int) -> None:
         """Append events; `sequence` is the number of the last one.
 
         Raises:
             OSError: they are not in the spool (disk full, folder gone); nothing half-written is left behind.
         """
-        lines = [spool_line(event) for event in events]
         if self._descriptor < 0:
             self._open()
         elif self._size > SEGMENT_BYTES:
-            self._segments.append((self.path, sequence - len(lines)))
+            self._segments.append((self.path, sequence - len(events)))
             os.close(self._descriptor)
             self._number += 1
             self._open()
-        data = b"".join(lines)
+        try:
+            self._write(b"".join(self._writer.lines(events)))
+        except OSError:
+            self._writer.forget()
+            raise
+
+    def _write(self, data: bytes) -> None:
         written = os.write(self._descriptor, data)
         if written != len(data):
             # a full disk shows as a short write, without an exception
@@ -76,6 +84,7 @@ class Spool:
         if is_last and self._size:
             os.ftruncate(self._descriptor, 0)
             self._size = 0
+            self._writer.forget()
 
     def sync(self) -> None:
         """Bring everything to the disk itself, so that it survives a power cut too."""
@@ -102,6 +111,7 @@ class Spool:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = os.open(self.path, _FLAGS, 0o600)
         self._size = os.fstat(self._descriptor).st_size
+        self._writer.forget()
 
 
 def segments_of(folder: Path, kernel_id: str) -> list[Path]:
@@ -124,5 +134,4 @@ def read_segment(path: Path) -> tuple[list[Event], int]:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     with os.fdopen(descriptor, "rb") as file:
         lines = [line for line in file.read().split(b"\n") if line]
-    events = [event for line in lines if (event := parse_line(line)) is not None]
-    return events, len(lines) - len(events)
+    return parse_lines(lines)

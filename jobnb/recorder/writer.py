@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from jobnb.db import queries
 from jobnb.errors import DatabaseUnavailable, JobnbError
+from jobnb.recorder.batch import Record, payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from jobnb.db.database import Database
-    from jobnb.recorder.batch import Batch, Record
+    from jobnb.recorder.batch import Batch
 
 _log = logging.getLogger("jobnb")
 
@@ -78,7 +79,7 @@ class Writer:
         while records:
             tries += 1
             try:
-                self._database.write(statement, "[" + ",".join([record[1] for record in records]) + "]")
+                self._database.write(statement, *_texts(records))
             except JobnbError as error:
                 self._failed(error)
                 if self._is_outage(error, tries):
@@ -106,7 +107,7 @@ class Writer:
             try:
                 self._database.write(statement, f"[{smaller}]")
             except DatabaseUnavailable:
-                return self._insist(statement, [record._replace(json=smaller)])
+                return self._insist(statement, [Record(record.job_id, smaller)])
             except JobnbError:
                 continue
             self._on_problem(record.job_id, f"stored without some of its data: {error}")
@@ -116,7 +117,7 @@ class Writer:
         return True
 
     def _bury(self, record: Record, error: JobnbError) -> None:
-        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": record.json})
+        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": _whole(record)})
         self._dead_letters.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._dead_letters, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
@@ -141,9 +142,19 @@ class Writer:
         self.down_since, self.last_error, self._told = None, None, False
 
 
+def _texts(records: list[Record]) -> list[str]:
+    """The parameters of a statement."""
+    json_text, shared = payload(records)
+    return [json_text, shared] if shared != "[]" else [json_text]
+
+
+def _whole(record: Record) -> str:
+    return f"{record.json[:-1]},{record.shared}}}" if record.shared else record.json
+
+
 def _smaller_forms(record: Record, why: str) -> list[str]:
     """The record without its bulk, and then without its references too; logs have no smaller form."""
-    rows = json.loads(f"[{record.json}]")
+    rows = json.loads(f"[{_whole(record)}]")
     if "attempt" not in rows[0]:
         return []
     columns: dict[str, Any] = rows[0]

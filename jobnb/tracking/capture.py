@@ -31,8 +31,8 @@ class JobStream:
     def write(self, text: str) -> Any:
         """Write `text`; into the job's log too, if this is a job's code."""
         execution = current.get()
-        if execution is not None and execution.log is not None and not _muted.get():
-            execution.log.write(self._name, str(text))
+        if execution is not None and not _muted.get():
+            execution.write(self._name, str(text))
         return self.stream.write(text)
 
     def writelines(self, lines: Any) -> None:
@@ -72,9 +72,9 @@ def _wrap_logging() -> None:
 
     def call_handlers_in_job(self: logging.Logger, record: logging.LogRecord) -> None:
         execution = current.get()
-        if execution is None or execution.log is None:
+        if execution is None:
             return call_handlers(self, record)
-        execution.log.write("log", _formatter.format(record) + "\n")
+        execution.write("log", _formatter.format(record) + "\n")
         # a handler that writes to a stream would put the same line into the log once more
         token = _muted.set(True)
         try:

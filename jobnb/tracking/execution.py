@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import StopRequested
@@ -18,6 +17,9 @@ from jobnb.tracking.log import JobLog, as_members, clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
+
+    from jobnb.tracking.work import Work
 
 current: ContextVar[Execution | None] = ContextVar("jobnb_job", default=None)
 """The job whose code this is; None outside of jobs."""
@@ -30,8 +32,12 @@ class Execution:
 
     Attributes:
         job_id: as text.
-        job_type: as given.
-        name: what a person calls it.
+        work: what is run and how; shared with other jobs.
+        args: the function's positional arguments.
+        kwargs: its keyword arguments.
+        context: the context variables at the submission.
+        owner: the service that started it; None if it has none.
+        created: when it was accepted, in seconds since 1970, UTC; so are `started` and `finished`, None before.
         status: one of the four, as far as this process knows.
         value: what the function returned, once `status` is done.
         error: what the function raised, or jobnb's reason; once `status` is failed.
@@ -41,12 +47,11 @@ class Execution:
 
     status = "scheduled"
     attempt = 1
-    max_attempts = 1
-    timeout: float | None = None
-    created_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    created: float | None = None
+    started: float | None = None
+    finished: float | None = None
     group_id: str | None = None
+    owner: object = None
     value: Any = None
     error: BaseException | None = None
     error_kind: str | None = None
@@ -60,8 +65,8 @@ class Execution:
     began = 0.0
     duration: float | None = None
     log: JobLog | None = None
+    log_lines = 0
     start_members = ""
-    call: Any = None
     _stop: threading.Event | None = None
     _ended: threading.Event | None = None
     _callbacks: list[Callable[[], object]] | None = None
@@ -69,8 +74,30 @@ class Execution:
     _end_claimed = False
     start_recorded = 0
 
-    def __init__(self, job_id: str, job_type: str, name: str) -> None:
-        self.job_id, self.job_type, self.name = job_id, job_type, name
+    def __init__(
+        self, job_id: str, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context
+    ) -> None:
+        self.job_id, self.work, self.args, self.kwargs, self.context = job_id, work, args, kwargs, context
+
+    @property
+    def job_type(self) -> str:
+        """The kind of job."""
+        return self.work.options.job_type
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return self.work.options.name or self.work.callee.name
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds it may take."""
+        return self.work.options.timeout
+
+    @property
+    def max_attempts(self) -> int:
+        """How many attempts it has."""
+        return self.work.options.retries + 1
 
     @property
     def is_final(self) -> bool:
@@ -137,6 +164,22 @@ class Execution:
                 return
         callback()
 
+    # -- what it prints
+
+    def write(self, stream: str, text: str) -> None:
+        """Add to its log; what comes after its end is not the job's any more."""
+        log = self.log
+        if log is None:
+            with _lazily:
+                if self._end_claimed:
+                    return
+                log = self.log = self.log or JobLog(self.log_lines)
+        log.write(stream, text)
+
+    def remark(self, text: str) -> None:
+        """Add a line of jobnb's own to its log."""
+        self.write("jobnb", text + "\n")
+
     # -- what is new about it
 
     def events(self) -> list[Event]:
@@ -156,8 +199,8 @@ class Execution:
 
     def start_text(self) -> str:
         """The columns that the start sets."""
-        moment = _naive(self.started_at or datetime.now(UTC))
-        return f'"started_at":"{moment}"' + (f",{self.start_members}" if self.start_members else "")
+        members = f'"started_at":{self.started or time.time():.6f}'
+        return f"{members},{self.start_members}" if self.start_members else members
 
     @property
     def elapsed(self) -> float | None:
@@ -171,7 +214,3 @@ def progress_text(fraction: float | None, message: str | None) -> str:
     """The columns that progress sets."""
     text = "null" if message is None else json_text(clean(message[:1000]))
     return f'"progress":{"null" if fraction is None else repr(fraction)},"progress_message":{text}'
-
-
-def _naive(moment: datetime) -> str:
-    return moment.replace(tzinfo=None).isoformat()

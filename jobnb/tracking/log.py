@@ -49,11 +49,6 @@ class JobLog:
                 self._add(stream, line)
             self._open[stream] = rest if len(rest) < LINE_LIMIT * 2 else rest[:LINE_LIMIT]
 
-    def remark(self, text: str) -> None:
-        """Add a line of jobnb's own."""
-        with self._lock:
-            self._add("jobnb", text)
-
     def drain(self) -> list[Line]:
         """The lines that are ready and were not drained before."""
         with self._lock:

@@ -41,12 +41,12 @@ def cancel_requests(conn: Connection, kernel_id: UUID) -> list[UUID]:
     return [row[0] for row in conn.execute(query)]
 
 
-def retry_requests(conn: Connection, kernel_id: UUID) -> list[tuple[UUID, UUID, str]]:
-    """The jobs that somebody asked a process to run again: new id, id of the original, type."""
-    query = select(jobs.c.job_id, jobs.c.retry_of, jobs.c.job_type).where(
+def retry_requests(conn: Connection, kernel_id: UUID) -> list[tuple[UUID, UUID]]:
+    """The jobs that somebody asked a process to run again: new id, id of the original."""
+    query = select(jobs.c.job_id, jobs.c.retry_of).where(
         jobs.c.kernel_id == kernel_id, jobs.c.status == "scheduled", jobs.c.retry_of.is_not(None)
     )
-    return [(row[0], row[1], row[2]) for row in conn.execute(query)]
+    return [(row[0], row[1]) for row in conn.execute(query)]
 
 
 def list_kernels(conn: Connection, limit: int = 100) -> list[dict[str, Any]]:
