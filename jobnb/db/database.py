@@ -131,6 +131,8 @@ class Database:
             if connection is None or connection.closed:
                 connection = self._writing = self._connect()
                 connection.autocommit = True
+                # never elsewhere: a pooler hands the next transaction to a session that knows nothing of it
+                connection.prepare_threshold = None if self.embedded is None else 0
             with self._watchdog.limit(connection, deadline_of(statement)):
                 statement(connection, *texts)
 

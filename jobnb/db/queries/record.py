@@ -7,7 +7,9 @@ behind. A record may arrive twice, or late: `(attempt, job_rank)` only ever grow
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.pq import ConnStatus, ExecStatus
@@ -18,6 +20,7 @@ from jobnb.db.tables import jobs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from psycopg.pq.abc import PGresult
     from sqlalchemy import Dialect
 
 # a client never records its own cancel requests: that column belongs to whoever asks
@@ -180,13 +183,29 @@ def insert_logs(conn: psycopg.Connection[Any], records: str) -> None:
     _execute(conn, _INSERT_LOGS, records)
 
 
+_prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
+
+
 def _execute(conn: psycopg.Connection[Any], sql: str, *texts: str) -> None:
     """One blocking call into libpq, which lets other threads run once, from sending to the answer.
 
     psycopg's own `execute` sends and waits in pieces; where jobs keep Python busy, the writer waits for its turn
-    behind each piece (measured: three quarters of a burst's time).
+    behind each piece (measured: three quarters of a burst's time). A connection that may prepare statements does:
+    to read and plan one of these takes the server longer than to run it for a single job.
     """
-    result = conn.pgconn.exec_params(sql.encode(), [text.encode() for text in texts])
+    parameters = [text.encode() for text in texts]
+    if conn.prepare_threshold is None:
+        _check(conn, conn.pgconn.exec_params(sql.encode(), parameters))
+        return
+    known = _prepared.setdefault(conn, set())
+    name = b"jobnb_%08x" % zlib.crc32(sql.encode())
+    if name not in known:
+        _check(conn, conn.pgconn.prepare(name, sql.encode()))
+        known.add(name)
+    _check(conn, conn.pgconn.exec_prepared(name, parameters))
+
+
+def _check(conn: psycopg.Connection[Any], result: PGresult) -> None:
     if result.status == ExecStatus.COMMAND_OK:
         return
     if conn.pgconn.status != ConnStatus.OK:
