@@ -1,0 +1,55 @@
+"""`Filter`: which jobs are wanted, as data; `jobnb.db.queries.filtering` makes SQL of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Operator = Literal["is", "starts", "like", "contains", "ends", ">", ">=", "<", "<="]
+
+INDEXED_FIELDS = frozenset({"state", "type", "id", "created", "group", "same"})
+"""Fields whose conditions an index narrows, or which so many rows meet that a page of them is found at once."""
+
+
+class Term(NamedTuple):
+    """One condition on a job.
+
+    Attributes:
+        field: a name that `jobnb.db.queries.filtering` knows: `state`, `type`, `id`, `created`, `took`, `text` ...
+        operator: how to compare.
+        values: one of these is enough. Times are aware, lengths of time are seconds, fractions are in [0, 1].
+        negated: the jobs that do not meet it.
+    """
+
+    field: str
+    operator: Operator
+    values: tuple[Any, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs are wanted: those that meet every term.
+
+    Attributes:
+        terms: none of them means every job.
+        text: what a person typed; empty if nobody did.
+    """
+
+    terms: tuple[Term, ...] = ()
+    text: str = ""
+
+    @property
+    def is_indexed(self) -> bool:
+        """True if a page of such jobs can be read at any time; otherwise they have to be searched for."""
+        return all(term.field in INDEXED_FIELDS for term in self.terms)
+
+    def also(self, terms: Iterable[Term], text: str = "") -> Filter:
+        """This filter, narrowed."""
+        return Filter((*self.terms, *terms), " ".join(part for part in (self.text, text) if part))
+
+
+EVERYTHING = Filter()
