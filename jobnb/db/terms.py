@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -10,8 +11,17 @@ if TYPE_CHECKING:
 
 Operator = Literal["is", "starts", "like", "contains", "ends", ">", ">=", "<", "<="]
 
-INDEXED_FIELDS = frozenset({"state", "type", "id", "created", "group", "same"})
-"""Fields whose conditions an index narrows, or which so many rows meet that a page of them is found at once."""
+# what an index narrows, or what so many rows meet that a page of them is found at once
+_INDEXED = {
+    "state": ("is",),
+    "type": ("is", "starts"),
+    "id": ("is", "starts"),
+    "group": ("is", "starts"),
+    "document": ("is",),
+    "property": ("is",),
+    "created": (">", ">=", "<", "<="),
+    "finished": (">", ">=", "<", "<="),
+}
 
 
 class Term(NamedTuple):
@@ -29,6 +39,14 @@ class Term(NamedTuple):
     values: tuple[Any, ...]
     negated: bool = False
 
+    @property
+    def is_indexed(self) -> bool:
+        """True if rows that meet it are found without reading many others."""
+        return self.operator in _INDEXED.get(self.field, ())
+
+
+_FAILURES = Term("state", "is", ("unsuccessful",))
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -45,7 +63,13 @@ class Filter:
     @property
     def is_indexed(self) -> bool:
         """True if a page of such jobs can be read at any time; otherwise they have to be searched for."""
-        return all(term.field in INDEXED_FIELDS for term in self.terms)
+        return all(term.is_indexed for term in self.terms)
+
+    @cached_property
+    def narrow(self) -> tuple[Term, ...]:
+        """The terms that an index answers, said or implied: where to search for the others."""
+        implied = any(term.field in ("same", "error") and not term.negated for term in self.terms)
+        return (*[term for term in self.terms if term.is_indexed], *([_FAILURES] if implied else []))
 
     def also(self, terms: Iterable[Term], text: str = "") -> Filter:
         """This filter, narrowed."""
