@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Operator = Literal["is", "starts", "like", "contains", "ends", ">", ">=", "<", "<="]
+Operator = Literal["is", "starts", "like", "contains", ">", ">=", "<", "<="]
 
 # what an index narrows, or what so many rows meet that a page of them is found at once
 _INDEXED = {
@@ -30,7 +30,8 @@ class Term(NamedTuple):
     Attributes:
         field: a name that `jobnb.db.queries.filtering` knows: `state`, `type`, `id`, `created`, `took`, `text` ...
         operator: how to compare.
-        values: one of these is enough. Times are aware, lengths of time are seconds, fractions are in [0, 1].
+        values: one of these is enough. A moment is an aware time, or a `timedelta` before now, whenever now is; lengths
+            of time are seconds, fractions are in [0, 1], ids are UUIDs or (to find part of one) hex digits.
         negated: the jobs that do not meet it.
     """
 

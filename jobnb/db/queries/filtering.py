@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -91,8 +91,9 @@ def _id(name: str) -> Callable[[Columns, str, Any], Condition]:
         condition: Condition = column == value
         if operator == "starts":
             condition = column.between(UUID(value.ljust(32, "0")), UUID(value.ljust(32, "f")))
-        if operator == "ends":
-            condition = func.right(func.replace(cast(column, Text), "-", ""), len(value)) == value
+        if operator == "contains":
+            text = func.replace(cast(column, Text), "-", "")
+            condition = or_(text.startswith(value), text.endswith(value), func.right(text, 8).startswith(value))
         return condition
 
     return make
@@ -122,7 +123,9 @@ def _pattern(value: str) -> str:
 
 
 def _moment(name: str) -> Callable[[Columns, str, Any], Condition]:
-    def make(columns: Columns, operator: str, value: datetime) -> Condition:
+    def make(columns: Columns, operator: str, value: datetime | timedelta) -> Condition:
+        if isinstance(value, timedelta):  # by the server's clock, and always anew
+            return _compare(columns[name], operator, func.timezone("utc", func.now()) - value)
         return _compare(columns[name], operator, value.astimezone(UTC).replace(tzinfo=None))
 
     return make
