@@ -56,7 +56,7 @@ TABLE = (
 )
 
 JOBS = (
-    Key("view.filter", "slash", "filter", "filter", "filter as you type; Tab completes, Esc leaves"),
+    Key("view.filter", "slash", "filter", "filter", "filter as you type: Tab completes, Enter keeps, Esc goes back"),
     Key("view.sort", "s", "sort", "sort", "sort by the next column"),
     Key("view.reverse", "S", "reverse", "", "turn the order round"),
     Key("view.follow", "f", "follow", "follow", "show new jobs as they come, or hold still"),
@@ -64,8 +64,8 @@ JOBS = (
     Key("view.previous_failure", "N", "next_failure(-1)", "", "to the failed job before"),
     Key("view.all", "0", "state('')", "", "all jobs"),
     Key("view.running", "1", "state('running')", "", "running jobs only"),
-    Key("view.queued", "2", "state('scheduled')", "", "queued jobs only"),
-    Key("view.failed", "3", "state('failed')", "", "failed jobs only"),
+    Key("view.queued", "2", "state('queued')", "", "queued jobs only"),
+    Key("view.failed", "3", "state('failed,timeout,lost')", "", "failed, timed out and lost jobs only"),
     Key("view.done", "4", "state('done')", "", "done jobs only"),
     Key("view.cancelled", "5", "state('cancelled')", "", "cancelled jobs only"),
     Key("mark.one", "space", "mark", "mark", "mark the row, and go on"),

@@ -111,6 +111,15 @@ def head(placed: Sequence[Placed[Row]], sorted_by: str = "", mark: str = "") -> 
     return (" " * GAP).join(cells)
 
 
+def column_at(placed: Sequence[Placed[Row]], cell: int) -> str:
+    """The name of the column that this cell belongs to; empty beyond the last one."""
+    for one in placed:
+        if cell < one.width + GAP:
+            return one.column.name
+        cell -= one.width + GAP
+    return ""
+
+
 def spans(placed: Sequence[Placed[Row]], row: Row, now: datetime) -> tuple[Span, ...]:
     """A whole row: the columns with gaps between them. Neighbours in one style are joined; spaces take any style."""
     joined: list[Span] = []

@@ -52,6 +52,10 @@ class Rows(Generic[Row]):
             self._rows = {place: row for place, row in self._rows.items() if place < end}
         self.total = total
 
+    def forget(self) -> None:
+        """Forget every row, but not how many there are."""
+        self._rows.clear()
+
     def clear(self) -> None:
         """Forget every row, and how many there are."""
         self._rows.clear()

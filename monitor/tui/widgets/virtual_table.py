@@ -62,6 +62,9 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
     class Wanted(Message):
         """Other lines came into view; some of their rows may be missing."""
 
+    class Replaced(Message):
+        """The columns, or the order they are sorted by, are others now."""
+
     class Moved(Message):
         """The cursor is on another row, or on the same line with another row under it."""
 
@@ -79,7 +82,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         self.empty: Sequence[Span] = ()
         self.lines_drawn = 0
         self._under: Hashable = None
-        self._placed: list[Placed[Row]] = []
+        self.placed: list[Placed[Row]] = []
         self._drawn: dict[int, _Drawn] = {}
         self._styles: dict[tuple[str, str], Style] = {}
 
@@ -119,15 +122,16 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         return painted
 
     def push_down(self, count: int) -> None:
-        """Make room on top for `count` rows; the rows on screen move down, and the cursor with them, unless at the top."""
-        stays = self.at_top
+        """Make room on top for `count` rows; all others move down, and the cursor stays on its line."""
         self.rows.push_down(count)
-        if not stays:
-            self.cursor += count
         self._resize()
         self.refresh()
-        if not stays:
-            self.scroll_to(y=self.first + count, animate=False, force=True)
+
+    def forget(self) -> None:
+        """Forget what the lines hold, but not how many there are nor where the cursor is."""
+        self.rows.forget()
+        self._drawn.clear()
+        self.refresh()
 
     def set_total(self, total: int) -> None:
         """Say how many lines there are."""
@@ -162,7 +166,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
             before = self._drawn.get(self.rows.place(line))
             row = self.rows[line]
             if row is not None and before is not None and before.flags == self._flags(line, row):
-                if before.spans == (looks := spans(self._placed, row, self.now)):
+                if before.spans == (looks := spans(self.placed, row, self.now)):
                     self._drawn[self.rows.place(line)] = before._replace(row=row, spans=looks)
                     continue
                 del self._drawn[self.rows.place(line)]
@@ -178,11 +182,11 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
     def show_sort(self, column: str, mark: str) -> None:
         """Name the column that the rows are sorted by, and the sign behind its title."""
         self.sorted_by, self.sort_mark = column, mark
-        self.post_message(self.Wanted())
+        self.post_message(self.Replaced())
 
     def head(self) -> str:
         """The titles of the columns, as wide as the table."""
-        return " " * GUTTER + head(self._placed, self.sorted_by, self.sort_mark)
+        return " " * GUTTER + head(self.placed, self.sorted_by, self.sort_mark)
 
     # painting
 
@@ -199,9 +203,10 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         self.post_message(self.Wanted())
 
     def _place_columns(self) -> None:
-        self._placed = place(self.columns, self.scrollable_content_region.width - GUTTER)
+        self.placed = place(self.columns, self.scrollable_content_region.width - GUTTER)
         self._drawn.clear()
         self.refresh()
+        self.post_message(self.Replaced())
 
     def notify_style_update(self) -> None:
         """Draw everything anew: the theme or the focus has changed."""
@@ -253,7 +258,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         base = ("table--cursor" if focused else "table--cursor-away") if cursor else ""
         bar = Segment("▌" if cursor else " ", self.style_of("table--bar" if focused else "table--bar-away", base))
         mark = Segment("●" if marked else " ", self.style_of("table--mark", base))
-        looks = spans(self._placed, row, self.now)
+        looks = spans(self.placed, row, self.now)
         segments = [bar, mark, *(Segment(text, self.style_of(style, base)) for text, style in looks)]
         strip = Strip(segments).adjust_cell_length(width, self.style_of("", base))
         return _Drawn(row, flags, looks, strip)
