@@ -16,12 +16,12 @@ from monitor.model import Action, LinkStatus, Outcome, Target
 from monitor.tui import clipboard, themes
 from monitor.tui.commands import MonitorCommands
 from monitor.tui.feed import Feed
-from monitor.tui.keymap import APP, GROUPS, Preferences, bindings, load_preferences
+from monitor.tui.keymap import APP, GROUPS, Preferences, bindings, key_words, load_preferences
 from monitor.tui.messages import OverviewRead, ReadFailed, ThreadBroke
 from monitor.tui.screens.confirm import ConfirmScreen
 from monitor.tui.screens.copy import CopyScreen, Offer
 from monitor.tui.screens.errors import ErrorsScreen
-from monitor.tui.screens.help import HelpScreen, key_words
+from monitor.tui.screens.help import HelpScreen
 from monitor.tui.screens.jobs import JobsScreen
 from monitor.tui.screens.kernels import KernelsScreen
 from monitor.tui.screens.page import Page
@@ -232,7 +232,7 @@ class MonitorApp(App[None]):
     def beat(self) -> None:
         """Show how old the data is; once a second, let everything that tells the time tell it."""
         page = self.page
-        if page is None or not page.is_mounted:
+        if page is None or not page.is_composed:
             return
         now = time.monotonic()
         if now > self._said_until and self._said_until:
@@ -297,7 +297,7 @@ class MonitorApp(App[None]):
     def say(self, words: str, style: str = "", seconds: float = SAID) -> None:
         """Say something over the footer, for some seconds."""
         self._said_until = time.monotonic() + seconds if words else 0.0
-        if self.page is not None and self.page.is_mounted:
+        if self.page is not None and self.page.is_composed:
             self.page.say(words, style)
 
     def say_error(self, error: JobnbError) -> None:

@@ -52,12 +52,12 @@ TABLE = (
     Key("table.page_down", "pagedown,ctrl+f", "move_page(1)", "", "one page down"),
     Key("table.top", "home,g", "top", "", "to the newest, and follow"),
     Key("table.bottom", "end,G", "bottom", "", "to the oldest"),
-    Key("table.open", "enter", "open", "", "open"),
+    Key("table.open", "enter", "open", "open", "open"),
 )
 
 JOBS = (
     Key("view.filter", "slash", "filter", "filter", "filter as you type: Tab completes, Enter keeps, Esc goes back"),
-    Key("view.sort", "s", "sort", "sort", "sort by the next column"),
+    Key("view.sort", "s", "sort", "", "sort by the next column"),
     Key("view.reverse", "S", "reverse", "", "turn the order round"),
     Key("view.follow", "f", "follow", "follow", "show new jobs as they come, or hold still"),
     Key("view.next_failure", "n", "next_failure(1)", "next failure", "to the next failed job"),
@@ -99,11 +99,31 @@ APP = (
     Key("app.slower", "minus", "rate(1)", "", "look less often"),
     Key("app.help", "question_mark,f1", "help", "help", "all keys"),
     Key("app.palette", "ctrl+p,colon", "command_palette", "palette", "every command, by name"),
-    Key("app.quit", "q,ctrl+q", "quit", "quit", "leave"),
+    Key("app.quit", "q", "quit", "quit", "leave"),
 )
 
 GROUPS = (("Move", TABLE), ("Choose", JOBS), ("A job", JOB), ("Everywhere", APP))
 NAMES = tuple(key.name for _, keys in GROUPS for key in keys)
+
+
+_NAMES = {
+    "question_mark": "?", "slash": "/", "asterisk": "*", "plus": "+", "minus": "-", "colon": ":", "pageup": "PgUp",
+    "pagedown": "PgDn", "escape": "Esc", "enter": "Enter", "delete": "Del", "home": "Home", "end": "End", "up": "↑",
+    "down": "↓", "left": "←", "right": "→", "tab": "Tab", "space": "Space",
+}  # fmt: skip
+
+
+def key_words(keys: str) -> str:
+    """Keys as a person would write them: `↑ k`."""
+    return " ".join(_key(key) for key in keys.split(","))
+
+
+def _key(key: str) -> str:
+    if key.startswith("ctrl+"):
+        return f"^{_key(key[5:])}"
+    if key.startswith("shift+"):
+        return f"Shift-{_key(key[6:])}"
+    return _NAMES.get(key, key)
 
 
 def bindings(keys: tuple[Key, ...], *, footer: bool = True) -> list[Binding]:

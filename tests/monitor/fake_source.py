@@ -251,7 +251,7 @@ class FakeSource:
         self._asked("overview")
         counts = {state: Count(0) for state in STATES}
         counts |= {
-            "in_progress": Count(9), "scheduled": Count(3), "failed": Count(round(self.total * 0.09)),
+            "in_progress": Count(min(9, self.total)), "scheduled": Count(min(3, self.total)), "failed": Count(round(self.total * 0.09)),
             "cancelled": Count(214), "timeout": Count(12), "lost": Count(7),
             "done": Count(round(self.total * 0.87), exact=False),
         }  # fmt: skip
@@ -262,7 +262,7 @@ class FakeSource:
         )
         oldest = self.clock - timedelta(seconds=20)
         return Overview(
-            counts, Count(self.total, exact=False), buckets, job_id(self.total - 1), oldest, 3, 0, self.clock
+            counts, Count(self.total, exact=False), buckets, job_id(self.total - 1) if self.total else None, oldest, 3, 0, self.clock
         )
 
     def detail(self, job_id: UUID) -> Detail | None:

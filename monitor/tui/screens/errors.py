@@ -49,7 +49,7 @@ class ErrorsScreen(Report):
     def columns(self) -> Sequence[Column[ErrorGroup]]:
         """How many, when, and what."""
         return [
-            text_column("count", "jobs", 7, lambda group, _: f"{group.count:,}", style="table--strong", right=True, rank=0),
+            text_column("count", "jobs", 7, lambda group, _: f"{group.jobs:,}", style="table--strong", right=True, rank=0),
             Column("state", "state", 11, _state, rank=4),
             text_column("message", "what went wrong", 20, lambda group, _: plain(group.message), grow=6, rank=1),
             text_column("types", "types", 12, lambda group, _: _types(group), style="table--muted", grow=1, most=30, rank=5),

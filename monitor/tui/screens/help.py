@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from jobnb.display.words import SYMBOLS, WORDS
 from monitor.filter_words import KEYS
-from monitor.tui.keymap import GROUPS, Key
+from monitor.tui.keymap import GROUPS, Key, key_words
 from monitor.tui.text import fit, plain, wrap
 
 if TYPE_CHECKING:
@@ -22,24 +22,6 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 KEY_CELLS = 14
-_NAMES = {
-    "question_mark": "?", "slash": "/", "asterisk": "*", "plus": "+", "minus": "-", "colon": ":", "pageup": "PgUp",
-    "pagedown": "PgDn", "escape": "Esc", "enter": "Enter", "delete": "Del", "home": "Home", "end": "End", "up": "↑",
-    "down": "↓", "tab": "Tab", "space": "Space",
-}  # fmt: skip
-
-
-def key_words(keys: str) -> str:
-    """Keys as a person would write them: `↑ k`."""
-    return " ".join(_key(key) for key in keys.split(","))
-
-
-def _key(key: str) -> str:
-    if key.startswith("ctrl+"):
-        return f"^{_key(key[5:])}"
-    if key.startswith("shift+"):
-        return f"Shift-{_key(key[6:])}"
-    return _NAMES.get(key, key)
 
 
 class HelpScreen(ModalScreen[None]):

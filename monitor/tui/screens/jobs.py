@@ -18,7 +18,7 @@ from monitor.tui.screens.detail import DetailScreen, JobDetail
 from monitor.tui.screens.page import Page
 from monitor.tui.widgets.filter_bar import FilterBar
 from monitor.tui.widgets.job_table import JobTable, TableHead
-from monitor.tui.widgets.list_status import EMPTY_FILTERED, EMPTY_TABLE, list_status
+from monitor.tui.widgets.list_status import EMPTY_FILTERED, EMPTY_TABLE, EMPTY_WAITING, list_status
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -131,7 +131,7 @@ class JobsScreen(Page):
 
     def _show_status(self) -> None:
         table, listing = self.table, self.listing
-        table.empty = () if not listing.read_once else EMPTY_TABLE if listing.is_everything else EMPTY_FILTERED
+        table.empty = EMPTY_WAITING if not listing.read_once else EMPTY_TABLE if listing.is_everything else EMPTY_FILTERED
         width = self.bar.size.width
         marked = -1 if self.all_marked else len(table.marked)
         self.bar.set_status(list_status(listing, width, marked, self.monitor.overview))
@@ -361,6 +361,5 @@ class JobsScreen(Page):
 
     def on_resize(self) -> None:
         """Without room beside the table the details are a page of their own."""
-        super().on_resize()
         if self.pane.display and self.size.width < WIDE:
             self._close_pane()

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from monitor.model import Action, Target
 from monitor.tui.widgets.banner import Banner
 from monitor.tui.widgets.header import TALL, JobsHeader
+from monitor.tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,11 +54,16 @@ class Page(Screen[None]):
         saying = Saying(id="saying")
         saying.display = False
         yield saying
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def compose_body(self) -> Iterable[object]:
         """The page's own part."""
         return ()
+
+    @property
+    def is_composed(self) -> bool:
+        """True once its parts are there."""
+        return bool(self.query(Saying))
 
     def on_resize(self) -> None:
         """A small terminal has no lines to give away."""

@@ -33,13 +33,14 @@ def facts(detail: Detail, now: datetime, width: int, most: int = 12) -> list[Con
     lines = [title(detail.row, now, width), *_progress(detail.row, width), *_said(detail.row, width)]
     told = _told(detail, now)
     columns = 2 if width >= 2 * (LABEL + 22) else 1
-    room = max(0, most - len(lines)) * columns
+    room = max(0, most - len(lines) - 1) * columns
     told = told[:room]
-    rows = -(-len(told) // columns)
-    cells = width // columns
-    for row in range(rows):
+    for row in range(-(-len(told) // columns)):
         pair = told[row * columns : (row + 1) * columns]
-        lines.append(Content("").join(_fact(fact, cells) for fact in pair))
+        cells = [width // columns] * (columns - 1) + [width - width // columns * (columns - 1)]
+        lines.append(Content("").join(_fact(fact, cell) for fact, cell in zip(pair, cells, strict=False)))
+    if len(lines) < most:
+        lines.append(_fact(("id", str(detail.row.job_id), ""), width))
     return lines
 
 
@@ -70,7 +71,7 @@ def _told(detail: Detail, now: datetime) -> list[Fact]:
         ("type", plain(row.job_type), ""),
         ("kernel", _kernel(detail, now), ""),
         ("created", _moment(row.created_at, now), ""),
-        ("started", join((_moment(row.started_at, now), _waited(row, now, detail.queue))), ""),
+        ("started", join((clock(row.started_at, now), _waited(row, now, detail.queue)), ", "), ""),
         ("ended", _moment(row.finished_at, now), ""),
         ("took", duration(row.seconds(now)), ""),
     ]
@@ -90,7 +91,6 @@ def _told(detail: Detail, now: datetime) -> list[Fact]:
     told += [(name, str(value), "") for name, value in (("document", job.document_id), ("property", job.property_id)) if value]
     if job.executor:
         told.append(("runs on", plain(job.executor), ""))
-    told.append(("id", str(row.job_id), ""))
     return [fact for fact in told if fact[1]]
 
 
@@ -115,9 +115,9 @@ def _waited(row: JobRow, now: datetime, queue: int | None) -> str:
     if row.state == "scheduled":
         before = "" if queue is None else "is next" if queue == 0 else f"{queue:,} before it"
         return join((f"waiting for {duration(seconds)}" if seconds is not None else "waiting", before))
-    return "" if seconds is None or seconds < 1 else f"waited {duration(seconds)}"
+    return "" if seconds is None else f"after {duration(seconds)}"
 
 
 def _fact(fact: Fact, width: int) -> Content:
     name, text, style = fact
-    return Content.assemble((fit(name, LABEL), "$foreground-muted"), (fit(text, width - LABEL - 1) + " ", style))
+    return Content.assemble((fit(name, LABEL), "$foreground-muted"), (fit(text, width - LABEL - 2) + "  ", style))

@@ -13,6 +13,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from jobnb.errors import JobnbError
+from monitor.filter_words import BY_NAME
 from monitor.tui.text import fit, plain
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 EXAMPLES = "status:failed  type:train  since:2h  took:>30s  or any word"
 WAIT = 0.12
 """Seconds without a key after which what was typed is looked for."""
+
+
+def settled(text: str) -> str:
+    """What was typed, without a last word that may be the beginning of a key: nobody wants to see jobs called `sta`."""
+    word = text.rsplit(" ", 1)[-1]
+    return text[: len(text) - len(word)] if word and any(name.startswith(word.lstrip("-!")) for name in BY_NAME) else text
 
 
 class FilterInput(Input):
@@ -169,9 +176,10 @@ class FilterBar(Horizontal):
         self._ask()
 
     def _settled(self) -> None:
-        if self.typing and self.input.value.strip() != self.text:
-            self.text = self.input.value.strip()
-            self.post_message(self.Typed(self.text))
+        text = settled(self.input.value).strip()
+        if self.typing and text != self.text:
+            self.text = text
+            self.post_message(self.Typed(text))
 
     @work(thread=True, exclusive=True, group="complete", exit_on_error=False)
     def _ask(self) -> None:
@@ -193,6 +201,7 @@ class FilterBar(Horizontal):
             for offer in self._offers
         )
         self.offers.display = bool(self._offers)
+        self.offers.styles.offset = (1 + max(0, self.input.cursor_position - self.input.scroll_offset.x - 12), 1)
 
     @on(OptionList.OptionSelected, "#filter-completions")
     def _clicked(self, event: OptionList.OptionSelected) -> None:

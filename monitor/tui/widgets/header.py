@@ -76,12 +76,12 @@ def freshness(link: LinkState, *, held: bool = False, short: bool = False) -> Pa
 def one_line(overview: Overview | None, link: LinkState, width: int, *, held: bool) -> Content:
     """The header for small terminals: symbols and numbers, then what else there is room for."""
     left: list[list[Part]] = [[(" ", "")]]
-    for state, count in _counts(overview):
+    for state, count in sorted(_counts(overview), key=lambda told: told[0] not in _ALWAYS):
         left.append([(f"{SYMBOLS[state]} ", f"$job-{state}"), (f"{_short(count)}  ", "bold")])
     right: list[list[Part]] = [[freshness(link, held=held, short=width < 60), (" ", "")]]
     if overview is not None:
         rate = [(f"{_rate(overview)}   ", "$foreground-muted")]
-        chart = [(_chart(overview, 16, 1)[0] + " ", "$job-in_progress")]
+        chart = [(_chart(overview, 16, 1)[0] + " ", "$job-in_progress 55%")]
         right = [chart, rate, *right]
     while len(right) > 1 and _width(left) + _width(right) > width:
         right.pop(0)
@@ -92,25 +92,31 @@ def one_line(overview: Overview | None, link: LinkState, width: int, *, held: bo
 
 def two_lines(overview: Overview | None, link: LinkState, width: int, *, held: bool) -> list[Content]:
     """The header for large terminals: words over numbers, the chart beside them."""
-    top: list[list[Part]] = [[(" jobnb   ", "bold $primary")]]
-    low: list[list[Part]] = [[(" monitor ", "$foreground-muted")]]
-    for state, count in _counts(overview):
-        word = f"{SYMBOLS[state]} {WORDS.get(state, state)}"
-        cells = max(len(word), len(str(count)) + 2) + 3
-        top.append([(word.ljust(cells), f"$job-{state}")])
-        low.append([("  " + str(count).ljust(cells - 2), "bold")])
     right_top: list[list[Part]] = [[freshness(link, held=held), ("  ", "")]]
     right_low: list[list[Part]] = [[(_where(link), "$foreground-muted"), ("  ", "")]]
     cells = max(_width(right_top), _width(right_low))
     right_top[0].insert(0, (" " * (cells - _width(right_top)), ""))
     right_low[0].insert(0, (" " * (cells - _width(right_low)), ""))
-    while len(top) > 3 and _width(top) + cells > width:
-        top.pop()
-        low.pop()
+    top, low = _tiles(_counts(overview), width - cells)
     free = width - _width(top) - cells
     if overview is not None and free >= 30:
         _add_chart(overview, right_top, right_low, free)
     return [_between(top, right_top, width), _between(low, right_low, width)]
+
+
+def _tiles(counts: list[tuple[str, object]], width: int) -> tuple[list[list[Part]], list[list[Part]]]:
+    """Each state over its number; where not all have room, those that are always told come first."""
+    top: list[list[Part]] = [[(" jobnb   ", "bold $primary")]]
+    low: list[list[Part]] = [[(" monitor ", "$foreground-muted")]]
+    for state, count in counts:
+        word = f"{SYMBOLS[state]} {WORDS.get(state, state)}"
+        cells = max(len(word), len(str(count)) + 2) + 3
+        top.append([(word.ljust(cells), f"$job-{state}")])
+        low.append([("  " + str(count).ljust(cells - 2), "bold")])
+    if _width(top) <= width:
+        return top, low
+    chosen = sorted(counts, key=lambda told: told[0] not in _ALWAYS)
+    return _tiles(chosen if chosen != counts else counts[:-1], width)
 
 
 def _add_chart(overview: Overview, top: list[list[Part]], low: list[list[Part]], free: int) -> None:
@@ -118,7 +124,7 @@ def _add_chart(overview: Overview, top: list[list[Part]], low: list[list[Part]],
     cells = max(len(word) for word in words) + 3
     chart = _chart(overview, max(12, min(60, free - cells - 2)), 2)
     for line, drawn, word in zip((top, low), chart, words, strict=True):
-        line.insert(0, [(drawn + "  ", "$job-in_progress"), (word.ljust(cells), "$foreground-muted")])
+        line.insert(0, [(drawn + "  ", "$job-in_progress 55%"), (word.ljust(cells), "$foreground-muted")])
 
 
 def _counts(overview: Overview | None) -> list[tuple[str, object]]:

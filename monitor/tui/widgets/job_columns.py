@@ -28,14 +28,14 @@ def _wide() -> list[Column[JobRow]]:
     return [
         Column("state", "state", 11, _state, rank=1),
         text_column("id", "id", 8, lambda job, _: job.short_id, style="table--muted", rank=3),
-        text_column("name", "name", 16, lambda job, _: plain(job.title), grow=4, most=44, rank=0),
+        text_column("name", "name", 16, lambda job, _: plain(job.title), grow=4, most=36, rank=0),
         text_column("type", "type", 9, lambda job, _: plain(job.job_type), style="table--muted", grow=1, most=20, rank=7),
         Column("progress", "progress", 15, _progress, rank=4),
         text_column("took", "took", 8, _took, right=True, rank=5),
-        text_column("age", "age", 4, lambda job, now: age(job.created_at, now), style="table--muted", right=True, rank=2),
+        text_column("age", "age", 5, lambda job, now: age(job.created_at, now), style="table--muted", right=True, rank=2),
         text_column("try", "try", 3, _try, style="table--muted", right=True, rank=9),
-        text_column("kernel", "kernel", 12, lambda job, _: plain(job.kernel), style="table--muted", grow=1, most=24, rank=8),
-        Column("message", "message", 18, _message, grow=6, rank=6),
+        text_column("kernel", "kernel", 14, lambda job, _: plain(job.kernel), style="table--muted", grow=1, most=24, rank=8),
+        Column("message", "message", 18, _message, grow=7, rank=6),
     ]  # fmt: skip
 
 
@@ -43,10 +43,10 @@ def _narrow() -> list[Column[JobRow]]:
     return [
         Column("state", "", 1, _symbol, rank=1),
         text_column("id", "id", 8, lambda job, _: job.short_id, style="table--muted", rank=5),
-        text_column("name", "name", 10, lambda job, _: plain(job.title), grow=3, most=40, rank=0),
+        text_column("name", "name", 16, lambda job, _: plain(job.title), grow=3, most=40, rank=0),
         text_column("progress", "%", 4, _percent, style="state--in_progress", right=True, rank=2),
         text_column("took", "took", 8, _took, right=True, rank=4),
-        text_column("age", "age", 4, lambda job, now: age(job.created_at, now), style="table--muted", right=True, rank=3),
+        text_column("age", "age", 5, lambda job, now: age(job.created_at, now), style="table--muted", right=True, rank=3),
         Column("message", "message", 12, _message, grow=2, rank=6),
     ]  # fmt: skip
 

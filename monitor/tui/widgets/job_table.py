@@ -18,10 +18,10 @@ class JobTable(VirtualTable[JobRow]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(job_columns(100), lambda job: job.job_id, id=id)
 
-    def on_resize(self) -> None:
+    def place_columns(self) -> None:
         """Choose the columns anew."""
         self.columns = job_columns(self.size.width)
-        super().on_resize()
+        super().place_columns()
 
 
 class TableHead(Widget):

@@ -27,6 +27,7 @@ EMPTY_FILTERED = (
     ("", ""),
     ("Esc shows all jobs · / changes the filter · ? explains it", "table--muted"),
 )
+EMPTY_WAITING = (("waiting for the database …", "table--muted"),)
 _ORDERS = {
     "created": ("newest first", "oldest first"),
     "finished": ("last ended first", "first ended first"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pygments.token import Token
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.highlight import highlight
+from textual.highlight import HighlightTheme, highlight
 from textual.widgets import Static
 
 from monitor.tui.text import join, plain, plain_lines
@@ -20,6 +21,29 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from monitor.model import Detail, ValueRow
+
+class Colours(HighlightTheme):
+    """Textual's colours for code, without their boxes and underlines, which are too loud among other things."""
+
+    STYLES: ClassVar = {
+        **HighlightTheme.STYLES,
+        Token.Error: "",
+        Token.Generic.Error: "bold $text-error",
+        Token.Name: "",
+        Token.Name.Builtin: "$text-primary",
+        Token.Name.Class: "$text-primary bold",
+        Token.Name.Exception: "bold $text-error",
+        Token.Name.Function: "$text-primary",
+        Token.Name.Function.Magic: "$text-primary",
+        Token.Name.Decorator: "$text-secondary",
+        Token.Keyword: "$text-secondary",
+        Token.Keyword.Namespace: "$text-secondary",
+        Token.Keyword.Constant: "$text-warning",
+        Token.Operator: "",
+        Token.Operator.Word: "$text-secondary",
+        Token.Name.Tag: "$text-primary",
+    }
+
 
 LINES = 2000
 """Lines that are shown; colours for more would take too long."""
@@ -55,7 +79,7 @@ class Paper(VerticalScroll, can_focus=True):
 
 def _coloured(text: str, language: str) -> Content:
     safe = "\n".join(plain_lines(text, most=LINES))
-    return highlight(safe, language=language)
+    return highlight(safe, language=language, theme=Colours)
 
 
 def _note(text: str) -> Content:
@@ -66,11 +90,28 @@ def traceback(detail: Detail) -> Content:
     """The traceback of a failed job, or why there is none."""
     job = detail.job
     if job.traceback:
-        return _coloured(job.traceback.rstrip(), "py3tb")
+        return _errors_marked(_coloured(job.traceback.rstrip(), "py3tb"))
     if detail.row.is_failure:
         words = plain(job.error_message or detail.row.message or "it failed without a word", 2000)
         return Content.assemble((words, f"$job-{detail.row.state}"), "\n\n", _note("no traceback was kept for this job"))
     return _note("no traceback: this job has not failed")
+
+
+def _errors_marked(text: Content) -> Content:
+    """A traceback with the lines that name its errors in the colour of failure, and those of libraries dimmed."""
+    at = 0
+    foreign = False
+    for line in text.plain.split("\n"):
+        if line.startswith("  File "):
+            foreign = any(folder in line for folder in ("site-packages", "dist-packages", "lib/python"))
+        elif not line.startswith(" "):
+            foreign = False
+            if ": " in line or line.endswith(("Error", "Exception", "Interrupt")):
+                text = text.stylize("bold $job-failed", at, at + len(line))
+        if foreign:
+            text = text.stylize("$foreground-muted", at, at + len(line))
+        at += len(line) + 1
+    return text
 
 
 def result(detail: Detail) -> Content:

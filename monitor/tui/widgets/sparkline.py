@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _FULL = len(_BARS) - 1
+_AIR = _FULL - 1
+"""The highest bar of a single line: a little less than full, so that one line does not run into the next."""
 
 
 def bars(values: Sequence[float], width: int, height: int = 1) -> list[str]:
@@ -18,7 +20,8 @@ def bars(values: Sequence[float], width: int, height: int = 1) -> list[str]:
     """
     shares = _shares(values, width)
     top = max(shares, default=0.0) or 1.0
-    steps = [0 if value <= 0 else max(1, round(value / top * _FULL * height)) for value in shares]
+    most = _AIR if height == 1 else _FULL * height
+    steps = [0 if value <= 0 else max(1, round(value / top * most)) for value in shares]
     padding = " " * (width - len(steps))
     rows = []
     for row in range(height):

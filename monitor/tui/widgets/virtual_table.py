@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row")
 
-GUTTER = 2
+GUTTER = 3
 """Cells before the first column, for the cursor's bar and the mark."""
 
 
@@ -56,7 +56,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         Binding("pagedown,ctrl+f", "move_page(1)", "page down", show=False, id="table.page_down"),
         Binding("home,g", "top", "top", show=False, id="table.top"),
         Binding("end,G", "bottom", "bottom", show=False, id="table.bottom"),
-        Binding("enter", "open", "open", show=False, id="table.open"),
+        Binding("enter", "open", "open", id="table.open"),
     ]
 
     class Wanted(Message):
@@ -177,7 +177,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
     def set_columns(self, columns: Sequence[Column[Row]]) -> None:
         """Show other columns."""
         self.columns = columns
-        self._place_columns()
+        self.place_columns()
 
     def show_sort(self, column: str, mark: str) -> None:
         """Name the column that the rows are sorted by, and the sign behind its title."""
@@ -199,10 +199,11 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
 
     def on_resize(self) -> None:
         """Share the width out anew."""
-        self._place_columns()
+        self.place_columns()
         self.post_message(self.Wanted())
 
-    def _place_columns(self) -> None:
+    def place_columns(self) -> None:
+        """Share the width out among the columns."""
         self.placed = place(self.columns, self.scrollable_content_region.width - GUTTER)
         self._drawn.clear()
         self.refresh()
@@ -233,7 +234,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
     def render_line(self, y: int) -> Strip:
         """The line `y` of the screen."""
         line = self.first + y
-        width = self.scrollable_content_region.width
+        width = self.size.width
         if line >= self.rows.total:
             return self._nothing(y, width)
         row = self.rows[line]
@@ -250,14 +251,14 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
 
     def _flags(self, line: int, row: Row) -> tuple[bool, bool, bool, int]:
         marked = bool(self.marked) and self.rows.key(row) in self.marked
-        return line == self.cursor, self.has_focus, marked, self.scrollable_content_region.width
+        return line == self.cursor, self.has_focus, marked, self.size.width
 
     def _draw(self, row: Row, flags: tuple[bool, bool, bool, int]) -> _Drawn:
         self.lines_drawn += 1
         cursor, focused, marked, width = flags
         base = ("table--cursor" if focused else "table--cursor-away") if cursor else ""
         bar = Segment("▌" if cursor else " ", self.style_of("table--bar" if focused else "table--bar-away", base))
-        mark = Segment("●" if marked else " ", self.style_of("table--mark", base))
+        mark = Segment("● " if marked else "  ", self.style_of("table--mark", base))
         looks = spans(self.placed, row, self.now)
         segments = [bar, mark, *(Segment(text, self.style_of(style, base)) for text, style in looks)]
         strip = Strip(segments).adjust_cell_length(width, self.style_of("", base))
