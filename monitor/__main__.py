@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def run(given: Sequence[str]) -> int:
     from jobnb.errors import JobnbError
 
     try:
-        return _run(asked, given)
+        return _run(asked)
     except KeyboardInterrupt:
         return INTERRUPTED
     except JobnbError as error:
@@ -40,13 +41,15 @@ def run(given: Sequence[str]) -> int:
         return 0
 
 
-def _run(asked: Arguments, given: Sequence[str]) -> int:
+def _run(asked: Arguments) -> int:
     from jobnb.settings import Settings
 
     if asked.serve is not None:
         from monitor.tui.serve import serve
 
-        return serve([*_without_serve(given), *([] if asked.read_write else ["--read-only"])], asked.serve)
+        if asked.database_url is not None:
+            os.environ["DATABASE_URL"] = asked.database_url  # the arguments of a process can be read by others
+        return serve(_served(asked), asked.serve)
     settings = Settings.load(database_url=asked.database_url)
     if not asked.is_for_scripts and _has_terminal():
         return _run_screen(asked, settings)
@@ -81,17 +84,16 @@ def _has_terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in streams)
 
 
-def _without_serve(given: Sequence[str]) -> list[str]:
-    kept, skip = [], False
-    for argument in given:
-        if argument == "--serve":
-            skip = True
-        elif argument == "--read-write" or argument.startswith("--serve=") or (skip and argument.isdecimal()):
-            skip = False
-        else:
-            kept.append(argument)
-            skip = False
-    return kept
+def _served(asked: Arguments) -> list[str]:
+    """The arguments of each monitor that is shown in a browser."""
+    chosen = {
+        f"--filter={asked.filter.text}": asked.filter.text,
+        f"--theme={asked.theme}": asked.theme,
+        f"--refresh={asked.refresh}": asked.refresh,
+        "--no-mouse": not asked.mouse,
+        "--read-only": asked.read_only or not asked.read_write,
+    }
+    return [argument for argument, is_wanted in chosen.items() if is_wanted]
 
 
 def _exit_code(error: JobnbError) -> int:

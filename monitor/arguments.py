@@ -28,7 +28,7 @@ filter:       state:failed type:train. -kernel:host-3 took:>30s since:2h error:"
               keys: state type name error message kernel since before created started finished took waited
               progress attempt id group retry_of same function executor document property; - means not
 conditions:   failed>0  lost>=1,queued>1000  failed>5%  oldest_queued>10m   (commas: any of them)
-              of the jobs that the filter finds
+              of the jobs that the filter finds; with nothing else asked for, nothing is written
 exit codes:   0 well   1 a --fail-if condition holds   2 the call can't be right
               3 the database can't be reached, try again   4 it can't be used: no tables, no privilege, wrong login
               130 interrupted
@@ -83,6 +83,11 @@ class Arguments:
     def is_for_scripts(self) -> bool:
         """True if the arguments alone say that no terminal program is wanted."""
         return bool(self.once or self.follow or self.format or self.fail_if or self.until or self.show != "jobs")
+
+    @property
+    def is_question(self) -> bool:
+        """True if nothing is to be written, only `--fail-if` to be answered."""
+        return bool(self.fail_if) and not (self.once or self.format or self.limit is not None or self.show != "jobs")
 
     @property
     def count_limit(self) -> int | None:

@@ -90,6 +90,13 @@ def job_cells(row: JobRow, now: datetime) -> tuple[str, ...]:
     )
 
 
+def report_record(row: Any, **more: Any) -> dict[str, Any]:
+    """A row of a report, a NamedTuple, as its members and some more; lengths of time to a thousandth of a second."""
+    return {
+        name: round(value, 3) if isinstance(value, float) else value for name, value in row._asdict().items()
+    } | more
+
+
 def as_json(record: dict[str, Any]) -> str:
     """One object on one line, with nothing in it that a terminal would act on."""
     text = json.dumps(record, ensure_ascii=False, default=_plain, separators=(",", ":"))
@@ -134,5 +141,7 @@ def _cell(value: object) -> object:
         return "" if value is None else str(value).lower()
     if isinstance(value, (int, float)):
         return value
+    if isinstance(value, (list, tuple, dict)):
+        value = ";".join(f"{name}={value[name]}" if isinstance(value, dict) else str(name) for name in value)
     text = safe_line(str(_plain(value)) if not isinstance(value, str) else value, 1_000)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobnb.display.words import duration
 from monitor.conditions import NAMES
+from monitor.formats import report_record
 from monitor.model import NEWEST, View
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _SEARCH_SAYS_AFTER = 2.0
 
 def run_once(source: PostgresSource, asked: Arguments, out: Output) -> int:
     """Write what was asked for; returns the exit code: 1 if a condition of `--fail-if` holds."""
+    if asked.is_question:
+        return check(source, asked, out)
     shown = {"jobs": show_jobs, "overview": show_numbers, "errors": show_errors, "types": show_types,
              "kernels": show_kernels}[asked.show]  # fmt: skip
     shown(source, asked, out)
@@ -127,7 +130,7 @@ def show_errors(source: PostgresSource, asked: Arguments, out: Output) -> None:
         )
     else:
         for group in groups:
-            out.record({**group._asdict(), "types": dict(group.types)})
+            out.record(report_record(group, types=dict(group.types)))
     if not report.complete:
         out.say(f"of the newest {report.examined:,} failed jobs")
 
@@ -155,7 +158,7 @@ def show_types(source: PostgresSource, asked: Arguments, out: Output) -> None:
         )
     else:
         for row in rows:
-            out.record(row._asdict())
+            out.record(report_record(row))
     if not report.complete:
         out.say(f"finished, failures, p50 and p95: of the newest {report.examined:,} finished jobs")
 
@@ -183,4 +186,4 @@ def show_kernels(source: PostgresSource, asked: Arguments, out: Output) -> None:
         )
     else:
         for kernel in kernels:
-            out.record({**kernel._asdict(), "label": kernel.label, "state": kernel.state(now)})
+            out.record(report_record(kernel, label=kernel.label, state=kernel.state(now)))
