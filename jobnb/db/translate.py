@@ -58,6 +58,10 @@ def translate(error: Exception, where: str, redact: Callable[[str], str]) -> Job
     if _is_connection_loss(error, sqlstate):
         return DatabaseUnavailable(f"no answer from {where}: {text}", sqlstate)
     if sqlstate == "23503":
+        # the server names the table that refers to another one, on both sides of a foreign key
+        referring = getattr(getattr(original, "diag", None), "table_name", None)
+        if referring not in (None, "jobs", "job_logs", "job_values"):
+            return DatabaseError(f"the table {referring} still refers to a job that was to go: {text}", sqlstate)
         return _unknown_reference(text)
     if sqlstate == "42501":
         return PermissionDenied(f"this role may not do that in {where}: {text}; ask the owner for GRANT", sqlstate)
