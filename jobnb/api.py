@@ -176,14 +176,13 @@ def run_as_job(
         @functools.wraps(fn)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             runtime, execution = accept(args, kwargs)
-            plain = functools.partial(fn, *args, **kwargs)
-            contextvars.copy_context().run(runtime.runner.run, execution, plain)
+            contextvars.copy_context().run(runtime.runner.run, execution)
             return JobHandle[R](runtime, execution.job_id, execution).result()
 
         @functools.wraps(fn)
         async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
             runtime, execution = await asyncio.to_thread(accept, args, kwargs)
-            await runtime.runner.run_here(execution, functools.partial(fn, *args, **kwargs))
+            await runtime.runner.run_here(execution)
             return JobHandle[R](runtime, execution.job_id, execution).result()
 
         return run_async if look_up(fn).is_async else run  # type: ignore[return-value] # a coroutine function for one

@@ -37,7 +37,7 @@ class Callee:
         options: those of its parameters that have the name of an option of `submit`.
         fewest: with so many positional arguments, and no others, a call fits.
         most: with more, it does not.
-        shared: texts that were made of it, by what they were made with; whoever makes them keeps them here.
+        works: what `tracking.work` made of it, by what it was made with.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Callee:
     options: frozenset[str]
     fewest: int
     most: int
-    shared: dict[object, str] = field(default_factory=dict)
+    works: dict[object, Any] = field(default_factory=dict)
 
 
 _known: weakref.WeakKeyDictionary[Callable[..., Any], Callee] = weakref.WeakKeyDictionary()

@@ -25,9 +25,8 @@ def new_id_text() -> str:
     with _lock:
         _last = now = now if now > _last else _last + 1
     # 48 bits of milliseconds, version 7, 12 bits of their fraction; then the variant and 62 random bits
-    chance = _random_bits(62) | 1 << 63
-    moment = f"{now >> 28:08x}-{now >> 12 & 0xFFFF:04x}-{now & 0xFFF | 0x7000:04x}"
-    return f"{moment}-{chance >> 48:04x}-{chance & 0xFFFFFFFFFFFF:012x}"
+    digits = f"{now:015x}{_random_bits(62) | 1 << 63:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[12:15]}-{digits[15:19]}-{digits[19:]}"
 
 
 def new_job_id() -> UUID:

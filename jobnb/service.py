@@ -121,14 +121,13 @@ class _Service:
             InvalidInput: something that can't be right; nothing was stored.
             DatabaseUnavailable: only at the first use in a process; later a server that is away is waited for.
         """
-        given = {
-            "name": name, "document_id": document_id, "property_id": property_id, "initial_data": initial_data,
-            "timeout": timeout, "retries": retries or None, "executor": executor,
-            "job_type": None if job_type == "analysis" else job_type,
-        }  # fmt: skip
+        given = _without_none(
+            name=name, document_id=document_id, property_id=property_id, initial_data=initial_data, timeout=timeout,
+            retries=retries or None, executor=executor, job_type=None if job_type == _PLAIN.job_type else job_type,
+        )  # fmt: skip
         work = self._work(fn, args, kwargs, job_type, given)
         runtime = self.runtime
-        execution = runtime.submit(work, args, kwargs, self)
+        execution = runtime.submit(work, fn, args, kwargs, self)
         return JobHandle(runtime, execution.job_id, execution)
 
     def map(
@@ -165,9 +164,9 @@ class _Service:
             check_arguments(callee, items[0], {}, {})
         runtime = self.runtime
         runtime.open()
-        work = make_work(callee, fn, options, self._place(None), runtime.kernel_id)
+        work = make_work(callee, options, self._place(None), runtime.kernel_id)
         group_id = uuid4()
-        executions = runtime.submit_all(work, items, str(group_id), self)
+        executions = runtime.submit_all(work, fn, items, str(group_id), self)
         return JobGroup(group_id, [JobHandle(runtime, execution.job_id, execution) for execution in executions])
 
     def run_job_async(self, job_id: UUID, task_func: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
@@ -187,8 +186,8 @@ class _Service:
         runtime = self.runtime
         runtime.open()
         options = Options(self._check_can_run(runtime, job_id))
-        work = make_work(callee, task_func, options, self._place(None), runtime.kernel_id)
-        _, future = runtime.adopt(job_id, work, args, kwargs, self)
+        work = make_work(callee, options, self._place(None), runtime.kernel_id)
+        _, future = runtime.adopt(job_id, work, task_func, args, kwargs, self)
         return future
 
     def track_here(
@@ -203,8 +202,8 @@ class _Service:
         callee = look_up(fn)
         check_arguments(callee, args, kwargs, {})
         self.runtime.open()
-        work = make_work(callee, fn, self._options(job_type, given), self.runtime.threads, self.runtime.kernel_id)
-        return self.runtime.accept(work, args, kwargs)
+        work = make_work(callee, self._options(job_type, given), None, self.runtime.kernel_id)
+        return self.runtime.accept(work, fn, args, kwargs)
 
     def is_job_running(self, job_id: UUID) -> bool:
         """True while the job's function runs, in this process or another (then the row is read, in about 1 ms).
@@ -241,13 +240,12 @@ class _Service:
         job_type: str,
         given: dict[str, Any],
     ) -> Work:
-        """Check a call with its options, of which None is the default, and make the work of it."""
-        given = {option: value for option, value in given.items() if value is not None}
+        """Check a call with those of its options that are not the default, and make the work of it."""
         callee = look_up(fn)
         check_arguments(callee, args, kwargs, given)
         options = self._options(job_type, given) if given or job_type != _PLAIN.job_type else _PLAIN
         self.runtime.open()
-        return make_work(callee, fn, options, self._place(given.get("executor")), self.runtime.kernel_id)
+        return make_work(callee, options, self._place(given.get("executor")), self.runtime.kernel_id)
 
     def _options(self, job_type: str, given: Mapping[str, Any]) -> Options:
         check_job_type(job_type)
@@ -279,10 +277,8 @@ class _Service:
                 argument=argument,
             )
 
-    def _place(self, executor: Executor | None) -> Place:
-        if executor is not None:
-            return Borrowed(executor)
-        return self._borrowed or self.runtime.threads
+    def _place(self, executor: Executor | None) -> Place | None:
+        return self._borrowed if executor is None else Borrowed(executor)
 
     def _check_can_run(self, runtime: Runtime, job_id: UUID) -> str:
         execution = runtime.execution_of(job_id)

@@ -72,7 +72,7 @@ class Database:
         self._readers = self._engine(pool_size=3, max_overflow=5, pool_recycle=240, pool_timeout=10)
         event.listen(self._readers, "checkout", self._ping)
         self._writing: psycopg.Connection[Any] | None = None
-        self._threads = DaemonPool(4, "jobnb-db")
+        self._threads: DaemonPool[Callable[[], object]] = DaemonPool(4, "jobnb-db", lambda call: call())
         self._schema_checked = self._closed = False
         self._opening = threading.Lock()
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from jobnb.db import queries
 from jobnb.errors import DatabaseUnavailable, JobnbError
-from jobnb.recorder.batch import Record, payload
+from jobnb.recorder.batch import payload
+from jobnb.recorder.events import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from jobnb.db.database import Database
     from jobnb.recorder.batch import Batch
+    from jobnb.recorder.events import Event
 
 _log = logging.getLogger("jobnb")
 
@@ -74,7 +76,7 @@ class Writer:
         """Stop waiting for a server that is away; what is not sent stays in the spool."""
         self._stop.set()
 
-    def _insist(self, statement: Callable[..., None], records: list[Record]) -> bool:
+    def _insist(self, statement: Callable[..., None], records: list[Event]) -> bool:
         pause, tries = FIRST_PAUSE, 0
         while records:
             tries += 1
@@ -96,18 +98,18 @@ class Writer:
         # some poison looks like an outage: a value of 1 GB kills its own connection
         return isinstance(error, DatabaseUnavailable) and not (tries >= SUSPICIOUS_TRIES and self._database.ping())
 
-    def _separate(self, statement: Callable[..., None], records: list[Record], error: JobnbError) -> bool:
+    def _separate(self, statement: Callable[..., None], records: list[Event], error: JobnbError) -> bool:
         if len(records) > 1:
             middle = len(records) // 2
             return self._insist(statement, records[:middle]) and self._insist(statement, records[middle:])
         return self._degrade(statement, records[0], error)
 
-    def _degrade(self, statement: Callable[..., None], record: Record, error: JobnbError) -> bool:
+    def _degrade(self, statement: Callable[..., None], record: Event, error: JobnbError) -> bool:
         for smaller in _smaller_forms(record, str(error)):
             try:
-                self._database.write(statement, f"[{smaller}]")
+                self._database.write(statement, *_texts([_replaced(record, smaller)]))
             except DatabaseUnavailable:
-                return self._insist(statement, [Record(record.job_id, smaller)])
+                return self._insist(statement, [_replaced(record, smaller)])
             except JobnbError:
                 continue
             self._on_problem(record.job_id, f"stored without some of its data: {error}")
@@ -116,8 +118,9 @@ class Writer:
         self._bury(record, error)
         return True
 
-    def _bury(self, record: Record, error: JobnbError) -> None:
-        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": _whole(record)})
+    def _bury(self, record: Event, error: JobnbError) -> None:
+        record_text = record.members if record.kind is EventKind.LOGS else json.dumps(_columns(record))
+        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": record_text})
         self._dead_letters.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._dead_letters, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
@@ -142,24 +145,28 @@ class Writer:
         self.down_since, self.last_error, self._told = None, None, False
 
 
-def _texts(records: list[Record]) -> list[str]:
+def _texts(records: list[Event]) -> list[str]:
     """The parameters of a statement."""
     json_text, shared = payload(records)
     return [json_text, shared] if shared != "[]" else [json_text]
 
 
-def _whole(record: Record) -> str:
-    return f"{record.json[:-1]},{record.shared}}}" if record.shared else record.json
+def _columns(record: Event) -> dict[str, Any]:
+    """The record's columns, what it shares with others included."""
+    columns: dict[str, Any] = json.loads(f"{{{','.join(filter(None, (record.shared, record.members)))}}}")
+    return columns
 
 
-def _smaller_forms(record: Record, why: str) -> list[str]:
-    """The record without its bulk, and then without its references too; logs have no smaller form."""
-    rows = json.loads(f"[{_whole(record)}]")
-    if "attempt" not in rows[0]:
+def _replaced(record: Event, columns: dict[str, Any]) -> Event:
+    return record._replace(members=json.dumps(columns)[1:-1], shared="")
+
+
+def _smaller_forms(record: Event, why: str) -> list[dict[str, Any]]:
+    """The columns without the bulky ones, and then without references too; logs have no smaller form."""
+    if record.kind is EventKind.LOGS:
         return []
-    columns: dict[str, Any] = rows[0]
+    columns = _columns(record)
     smaller = {name: value for name, value in columns.items() if name not in _OPTIONAL}
     if columns.get("status") == "done":
         smaller["result_error"] = f"the database refused the value: {why}"[:500]
-    bare = {name: value for name, value in smaller.items() if name not in _REFERENCES}
-    return [json.dumps(smaller), json.dumps(bare)]
+    return [smaller, {name: value for name, value in smaller.items() if name not in _REFERENCES}]
