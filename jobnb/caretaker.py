@@ -57,7 +57,8 @@ class Caretaker:
             if not self._runtime.executions.active:
                 self._wake.clear()
             self._wake.wait(self._idle_pause)
-            if not self._stopped.wait(SWEEP if self._runtime.executions.active else 0):
+            # also before the first look: a job that ends at once is not looked after
+            if not self._stopped.wait(SWEEP):
                 self._try(self._look)
 
     @property
@@ -88,6 +89,6 @@ class Caretaker:
             self._runtime.database.run(queries.beat, UUID(self._runtime.kernel_id))
         if not self._recovered:
             self._recover()  # the database was away the first time
-        if now - self._polled > POLL or not self._runtime.executions.active:
+        if now - self._polled > POLL:
             self._polled = now
             self._runtime.heed_requests()

@@ -10,7 +10,7 @@ from jobnb.recorder.events import Event, EventKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-BATCH_JOBS = 2_000
+BATCH_JOBS = 10_000
 BATCH_CHARACTERS = 8_000_000
 _NEW, _END, _LOGS = EventKind.NEW, EventKind.END, EventKind.LOGS
 

@@ -222,7 +222,8 @@ class Recorder:
         while self._wait_for_events():
             self._collect()
             self._linger()
-            if not self._send(ended_only=self._may_hold):
+            hold = self._may_hold
+            if not (hold and self._pending.ended < POURING) and not self._send(ended_only=hold):
                 return
             if self._is_pouring:
                 self._sleep(PACE, for_events=False)
