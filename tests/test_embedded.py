@@ -19,7 +19,7 @@ import pytest
 import jobnb
 from jobnb.db import launcher
 from jobnb.db.embedded import EmbeddedServer, embedded_server
-from jobnb.db.folders import ROOT_AREA, SOCKET_NAME, locate
+from jobnb.db.folders import ROOT_AREA, SOCKET_NAME, Account, Folders, locate
 from jobnb.db.programs import find_programs
 from jobnb.errors import ConfigurationError, DatabaseUnavailable
 
@@ -226,6 +226,86 @@ def test_six_processes_that_start_first_together_share_one_server(fresh: Path) -
         say(clients[5])
         assert hear(clients[5]) == "left"
         assert EmbeddedServer(fresh).status().pid is None
+    finally:
+        for client in clients:
+            end(client)
+
+
+@pytest.mark.parametrize("what", ["area", "socket folder"])
+def test_a_folder_is_the_account_s_from_the_moment_another_process_can_see_it(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    give = Account.give
+    others: list[Folders] = []
+
+    def make(folders: Folders) -> None:
+        folders.make()
+        folders.make_area()
+        if what == "socket folder":
+            folders.make_socket_folder()
+
+    def give_while_another_process_comes(account: Account, path: Path) -> None:
+        if not others and (what in path.name or path.parent == ROOT_AREA or "run" in path.name):
+            others.append(locate(fresh))
+            make(others[0])
+        give(account, path)
+
+    monkeypatch.setattr(Account, "give", give_while_another_process_comes)
+    folders = locate(fresh)
+    make(folders)
+    assert others or (what == "area" and folders.data.parent == folders.base)
+    assert not list(folders.data.parent.parent.glob(f"{folders.data.parent.name}.new-*"))
+    assert folders.data.parent.stat().st_uid == folders.account.uid
+
+
+@pytest.mark.parametrize("gift", [1, 2, 3])
+def test_a_process_that_was_killed_while_giving_a_folder_away_harms_nobody(fresh: Path, gift: int) -> None:
+    killed = f"""
+import os
+from jobnb.db.folders import Account
+give, gifts = Account.give, []
+def be_killed(account, path):
+    gifts.append(path)
+    if len(gifts) == {gift}:
+        os.kill(os.getpid(), 9)
+    give(account, path)
+Account.give = be_killed
+"""
+    client = spawn(fresh, killed + CLIENT)
+    say(client)
+    assert client.wait(30) == -signal.SIGKILL
+    client.communicate()
+    server = EmbeddedServer(fresh)
+    server.ensure_running()
+    assert ask(server, "SELECT 1") == 1
+    server.release()
+    area = locate(fresh).data.parent
+    assert not [*area.parent.glob(f"{area.name}.new-*"), *area.glob("*.new-*")]
+
+
+SLOW_GIVER = """
+import time
+from jobnb.db.folders import Account
+give = Account.give
+def slowly(account, path):
+    time.sleep(0.2)
+    give(account, path)
+Account.give = slowly
+"""
+
+
+def test_processes_that_are_slow_to_give_folders_away_still_start_one_server(fresh: Path) -> None:
+    clients = [spawn(fresh, SLOW_GIVER + CLIENT) for _ in range(3)]
+    try:
+        assert [hear(client) for client in clients] == ["up"] * 3
+        for client in clients:
+            say(client)
+        pids = {hear(client) for client in clients}
+        assert len(pids) == 1
+        assert pids != {""}
+        for client in clients:
+            say(client)
+        assert [hear(client) for client in clients] == ["left"] * 3
     finally:
         for client in clients:
             end(client)

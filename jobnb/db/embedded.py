@@ -137,6 +137,7 @@ class EmbeddedServer:
                 clients = FileLock(folders.base / "clients.lock")
                 clients.try_shared()
                 self._client_lock = clients
+            folders.make_area()
             self._socket_folder = folders.make_socket_folder()
             launcher.make_cluster(folders)
             if launcher.running_pid(folders) is None or not self._still_answers():
