@@ -133,6 +133,17 @@ class Folders:
             f"set JOBNB_HOME or TMPDIR to a shorter path, {OTHER_DATABASE_ADVICE}"
         )
 
+    def checked_socket_folder(self, folder: Path) -> Path:
+        """`folder`, where a server says that its socket is, if only this user and the account can enter it.
+
+        The environment of the process that started the server chose it: TMPDIR may be another one here.
+
+        Raises:
+            ConfigurationError: others can enter it.
+        """
+        _check_private(folder, self.account.uid, forbidden=0o077)
+        return folder
+
     def _make_given(self, folder: Path) -> None:
         """Make a folder that is the account's from the first moment it has its name, or check the one that is there.
 
