@@ -50,7 +50,8 @@ class Settings:
         written |= {name: (value, name) for name, value in given.items() if value is not None}
         values: dict[str, Any] = {name: _CHECKS[name](value, origin) for name, (value, origin) in written.items()}
         settings = cls(**values)
-        return replace(settings, home=settings.home.expanduser().absolute())
+        # two spellings of one folder (a symbolic link) are one home: it is a key, and holds locks
+        return replace(settings, home=Path(os.path.realpath(settings.home.expanduser())))
 
 
 _VARIABLES = {"database_url": "DATABASE_URL"} | {

@@ -17,7 +17,7 @@ from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
-from jobnb.db import schema
+from jobnb.db import isolation, schema
 from jobnb.db.deadline import Watchdog, connect_within
 from jobnb.db.embedded import EmbeddedServer, embedded_server
 from jobnb.db.statement import deadline_of, needs_transaction
@@ -166,7 +166,7 @@ class Database:
         if self._writing is not None:
             self._writing.close()
         if self.embedded is not None:
-            self.embedded.release()
+            self.embedded.release(self)
 
     def forget(self) -> None:
         """After a fork, in the child: drop the parent's connections without closing them."""
@@ -205,14 +205,12 @@ class Database:
     def _connect(self) -> psycopg.Connection[Any]:
         with translated(self.where, self.redact):
             if self.embedded is not None:
-                self.embedded.ensure_running()
-                options = {**self.embedded.conninfo(), **_CONNECT_OPTIONS}
+                self.embedded.ensure_running(self)
+                attempt = functools.partial(isolation.connect, **{**self.embedded.conninfo(), **_CONNECT_OPTIONS})
             else:
                 assert self.url is not None
-                options = {**_CONNECT_OPTIONS, **self.url.conninfo()}
-            connection: psycopg.Connection[Any] = connect_within(
-                CONNECT_SECONDS, functools.partial(psycopg.connect, **options)
-            )
+                attempt = functools.partial(psycopg.connect, **{**_CONNECT_OPTIONS, **self.url.conninfo()})
+            connection: psycopg.Connection[Any] = connect_within(CONNECT_SECONDS, attempt)
             return connection
 
     def _close_late(self, connection: psycopg.Connection[Any] | None, record: ConnectionPoolEntry) -> None:
