@@ -126,15 +126,21 @@ class Database:
         A connection that broke while nobody looked fails once, and is made anew the next time.
         """
         self.open()
-        with translated(self.where, self.redact):
-            connection = self._writing
-            if connection is None or connection.closed:
-                connection = self._writing = self._connect()
-                connection.autocommit = True
-                # never elsewhere: a pooler hands the next transaction to a session that knows nothing of it
-                connection.prepare_threshold = None if self.embedded is None else 0
-            with self._watchdog.limit(connection, deadline_of(statement)):
-                statement(connection, *texts)
+        try:
+            with translated(self.where, self.redact):
+                connection = self._writing
+                if connection is None or connection.closed:
+                    connection = self._writing = self._connect()
+                    connection.autocommit = True
+                    # never elsewhere: a pooler hands the next transaction to a session that knows nothing of it
+                    connection.prepare_threshold = None if self.embedded is None else 0
+                with self._watchdog.limit(connection, deadline_of(statement)):
+                    statement(connection, *texts)
+        except DatabaseUnavailable:
+            # after a failover it may lead to a server that only reads, for as long as it is kept
+            if self._writing is not None:
+                self._writing.close()
+            raise
 
     def open(self) -> None:
         """Connect and bring the tables up to date, once; later calls return at once.
