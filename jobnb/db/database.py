@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import psycopg
 from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from jobnb.db import schema
 from jobnb.db.deadline import Watchdog, connect_within
@@ -40,6 +41,8 @@ R = TypeVar("R")
 
 CONNECT_SECONDS = 4.5
 """How long one attempt to reach a server may take in all, looking its name up included."""
+BROKE_AT_ONCE = 2.0
+"""Seconds within which a connection has to break for its query to be run again; later the caller has waited enough."""
 
 _CONNECT_OPTIONS: dict[str, Any] = {
     "prepare_threshold": None,
@@ -187,12 +190,34 @@ class Database:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        if needs_transaction(query):
-            engine = engine.execution_options(isolation_level="READ COMMITTED")
-        with translated(self.where, self.redact), engine.connect() as conn:
-            with self._watchdog.limit(_driver(conn), deadline_of(query)):
-                result = query(conn, *args, **kwargs)
-                conn.commit()
+        began = time.monotonic()
+        with translated(self.where, self.redact):
+            if needs_transaction(query):
+                return self._once(engine.execution_options(isolation_level="READ COMMITTED"), query, *args, **kwargs)
+            try:
+                return self._once(engine, query, *args, **kwargs)
+            except DBAPIError as error:
+                if not error.connection_invalidated or time.monotonic() - began > BROKE_AT_ONCE:
+                    raise
+            return self._once(engine, query, *args, **kwargs)
+
+    def _once(
+        self,
+        engine: Engine,
+        query: Callable[Concatenate[Connection, P], R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        with engine.connect() as conn:
+            try:
+                with self._watchdog.limit(_driver(conn), deadline_of(query)):
+                    result = query(conn, *args, **kwargs)
+                    conn.commit()
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) == "25006":
+                    conn.invalidate()  # after a failover it leads to a server that only reads
+                raise
             return result
 
     def _engine(self, **options: Any) -> Engine:

@@ -33,7 +33,6 @@ class ChaosProxy:
 
     Attributes:
         port: where it listens; the same from start to stop.
-        mode: what happens to connections from now on, those included that exist.
         latency: seconds that every piece of data is late, in each direction.
         stalls: how likely a piece of data is to be 0.2 s late, in [0, 1], as after a lost packet.
         accepted: how many connections there have been.
@@ -41,7 +40,7 @@ class ChaosProxy:
 
     def __init__(self, upstream: tuple[str, int]) -> None:
         self.upstream = upstream
-        self.mode = Mode.PASS
+        self._mode = Mode.PASS
         self.latency = self.stalls = 0.0
         self.accepted = 0
         self._lost_answer: tuple[bytes, threading.Event] | None = None
@@ -51,6 +50,17 @@ class ChaosProxy:
         self._listening: socket.socket | None = self._listen(0)
         self.port: int = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, name="chaos-proxy", daemon=True).start()
+
+    @property
+    def mode(self) -> Mode:
+        """What happens to connections, those included that exist."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self._mode = mode
+        while not self._ended and (self._listening is None) is not (mode is Mode.REFUSE):
+            time.sleep(TICK / 10)
 
     def cut(self) -> None:
         """Reset every connection there is; new ones are possible if the mode says so."""
@@ -63,7 +73,7 @@ class ChaosProxy:
         """Let the next request that contains `marker` reach the server, and cut its connection before the answer.
 
         Returns:
-            Set once that has happened; the server has then answered, so whatever it did is committed.
+            Set once that has happened; the server has done then what it was asked for.
         """
         happened = threading.Event()
         self._lost_answer = (marker, happened)
@@ -157,7 +167,7 @@ class ChaosProxy:
         self._lost_answer = None
         server.settimeout(10)
         answer = b""
-        while not answer.endswith(b"Z\x00\x00\x00\x05I"):  # ReadyForQuery, in no transaction: it has been committed
+        while answer[-6:-1] != b"Z\x00\x00\x00\x05":  # ReadyForQuery: it has done what it was asked for
             answer += server.recv(PIECE)
         happened.set()
 
