@@ -18,7 +18,7 @@ from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
-from jobnb.db import schema
+from jobnb.db import certificates, schema
 from jobnb.db.deadline import Watchdog, connect_within
 from jobnb.db.embedded import EmbeddedServer, embedded_server
 from jobnb.db.statement import deadline_of, needs_transaction
@@ -241,10 +241,20 @@ class Database:
             else:
                 assert self.url is not None
                 options = {**_CONNECT_OPTIONS, **self.url.conninfo()}
-            connection: psycopg.Connection[Any] = connect_within(
-                CONNECT_SECONDS, functools.partial(psycopg.connect, **options)
-            )
+            try:
+                connection: psycopg.Connection[Any] = connect_within(
+                    CONNECT_SECONDS, functools.partial(psycopg.connect, **options)
+                )
+            except psycopg.OperationalError as error:
+                raise self._with_reason(error) from None
             return connection
+
+    def _with_reason(self, error: psycopg.OperationalError) -> psycopg.OperationalError:
+        # not when the writer tries again and again: it would double the connections
+        if self.url is None or self._schema_checked or "certificate verify failed" not in str(error):
+            return error
+        reason = certificates.reason(self.url)
+        return error if reason is None else psycopg.OperationalError(f"{str(error).strip()} ({reason})")
 
     def _close_late(self, connection: psycopg.Connection[Any] | None, record: ConnectionPoolEntry) -> None:
         """Close a connection that was in use while the others were closed: it has no pool to go back to."""
