@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import psycopg
 from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 
-from jobnb.db import isolation, schema
+from jobnb.db import certificates, isolation, schema
 from jobnb.db.deadline import Watchdog, connect_within
 from jobnb.db.embedded import EmbeddedServer, embedded_server
 from jobnb.db.statement import deadline_of, needs_transaction
@@ -40,6 +41,8 @@ R = TypeVar("R")
 
 CONNECT_SECONDS = 4.5
 """How long one attempt to reach a server may take in all, looking its name up included."""
+BROKE_AT_ONCE = 2.0
+"""Seconds within which a connection has to break for its query to be run again; later the caller has waited enough."""
 
 _CONNECT_OPTIONS: dict[str, Any] = {
     "prepare_threshold": None,
@@ -126,15 +129,21 @@ class Database:
         A connection that broke while nobody looked fails once, and is made anew the next time.
         """
         self.open()
-        with translated(self.where, self.redact):
-            connection = self._writing
-            if connection is None or connection.closed:
-                connection = self._writing = self._connect()
-                connection.autocommit = True
-                # never elsewhere: a pooler hands the next transaction to a session that knows nothing of it
-                connection.prepare_threshold = None if self.embedded is None else 0
-            with self._watchdog.limit(connection, deadline_of(statement)):
-                statement(connection, *texts)
+        try:
+            with translated(self.where, self.redact):
+                connection = self._writing
+                if connection is None or connection.closed:
+                    connection = self._writing = self._connect()
+                    connection.autocommit = True
+                    # never elsewhere: a pooler hands the next transaction to a session that knows nothing of it
+                    connection.prepare_threshold = None if self.embedded is None else 0
+                with self._watchdog.limit(connection, deadline_of(statement)):
+                    statement(connection, *texts)
+        except DatabaseUnavailable:
+            # after a failover it may lead to a server that only reads, for as long as it is kept
+            if self._writing is not None:
+                self._writing.close()
+            raise
 
     def open(self) -> None:
         """Connect and bring the tables up to date, once; later calls return at once.
@@ -181,12 +190,34 @@ class Database:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        if needs_transaction(query):
-            engine = engine.execution_options(isolation_level="READ COMMITTED")
-        with translated(self.where, self.redact), engine.connect() as conn:
-            with self._watchdog.limit(_driver(conn), deadline_of(query)):
-                result = query(conn, *args, **kwargs)
-                conn.commit()
+        began = time.monotonic()
+        with translated(self.where, self.redact):
+            if needs_transaction(query):
+                return self._once(engine.execution_options(isolation_level="READ COMMITTED"), query, *args, **kwargs)
+            try:
+                return self._once(engine, query, *args, **kwargs)
+            except DBAPIError as error:
+                if not error.connection_invalidated or time.monotonic() - began > BROKE_AT_ONCE:
+                    raise
+            return self._once(engine, query, *args, **kwargs)
+
+    def _once(
+        self,
+        engine: Engine,
+        query: Callable[Concatenate[Connection, P], R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        with engine.connect() as conn:
+            try:
+                with self._watchdog.limit(_driver(conn), deadline_of(query)):
+                    result = query(conn, *args, **kwargs)
+                    conn.commit()
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) == "25006":
+                    conn.invalidate()  # after a failover it leads to a server that only reads
+                raise
             return result
 
     def _engine(self, **options: Any) -> Engine:
@@ -210,8 +241,18 @@ class Database:
             else:
                 assert self.url is not None
                 attempt = functools.partial(psycopg.connect, **{**_CONNECT_OPTIONS, **self.url.conninfo()})
-            connection: psycopg.Connection[Any] = connect_within(CONNECT_SECONDS, attempt)
+            try:
+                connection: psycopg.Connection[Any] = connect_within(CONNECT_SECONDS, attempt)
+            except psycopg.OperationalError as error:
+                raise self._with_reason(error) from None
             return connection
+
+    def _with_reason(self, error: psycopg.OperationalError) -> psycopg.OperationalError:
+        # not when the writer tries again and again: it would double the connections
+        if self.url is None or self._schema_checked or "certificate verify failed" not in str(error):
+            return error
+        reason = certificates.reason(self.url)
+        return error if reason is None else psycopg.OperationalError(f"{str(error).strip()} ({reason})")
 
     def _close_late(self, connection: psycopg.Connection[Any] | None, record: ConnectionPoolEntry) -> None:
         """Close a connection that was in use while the others were closed: it has no pool to go back to."""
