@@ -99,11 +99,26 @@ def map(
     *iterables: Iterable[Any],
     job_type: str = "analysis",
     name: str | None = None,
+    document_id: UUID | str | None = None,
+    property_id: UUID | str | None = None,
+    initial_data: Mapping[str, Any] | None = None,
     timeout: float | None = None,
     retries: int = 0,
+    executor: Executor | None = None,
 ) -> JobGroup[R]:
     """Run `fn` once for each item, each time as a job of its own; see `SyncJobService.map` for the options."""
-    return default_service().map(fn, *iterables, job_type=job_type, name=name, timeout=timeout, retries=retries)
+    return default_service().map(
+        fn,
+        *iterables,
+        job_type=job_type,
+        name=name,
+        document_id=document_id,
+        property_id=property_id,
+        initial_data=initial_data,
+        timeout=timeout,
+        retries=retries,
+        executor=executor,
+    )
 
 
 def get(job_id: UUID | str) -> JobHandle[Any]:

@@ -100,6 +100,26 @@ def check_arguments(callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any
         ) from None
 
 
+def zipped(iterables: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The arguments of each call of a `map`: tuples of the first items, of the second ones, and so on.
+
+    Raises:
+        InvalidInput: there is no iterable, or one of them can't be iterated.
+    """
+    if not iterables:
+        raise InvalidInput("map needs at least one iterable to run the function on", argument="iterables")
+    for iterable in iterables:
+        try:
+            iter(iterable)
+        except TypeError:
+            raise InvalidInput(
+                f"map was given {iterable!r:.80} to run the function on, which can't be iterated: give a list or "
+                f"another iterable; for one call use submit(fn, {iterable!r:.20})",
+                argument="iterables",
+            ) from None
+    return list(zip(*iterables, strict=False))
+
+
 def _describe(fn: Callable[..., Any]) -> Callee:
     if not callable(fn):
         hint = "; give the function itself, not the result of calling it" if fn is None else ""

@@ -11,7 +11,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 from uuid import uuid4
 
-from jobnb.calls import check_arguments, look_up
+from jobnb.calls import check_arguments, look_up, zipped
 from jobnb.db import queries
 from jobnb.db.doors import awaitable, blocking
 from jobnb.db.schema import init_database
@@ -137,34 +137,42 @@ class _Service:
         *iterables: Iterable[Any],
         job_type: str = "analysis",
         name: str | None = None,
+        document_id: UUID | str | None = None,
+        property_id: UUID | str | None = None,
+        initial_data: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         retries: int = 0,
+        executor: Executor | None = None,
     ) -> JobGroup[R]:
         """Run `fn` once for each item (or each tuple of items, given several iterables), each time as a job of its own.
 
         Args:
             fn: a function or coroutine function.
             iterables: what to run it on; they end with the shortest.
-            job_type: the kind of jobs.
+            job_type: the kind of jobs; this and the other options are those of `submit`, for every job alike.
             name: what a person calls them.
+            document_id: the document they belong to.
+            property_id: the property they belong to.
+            initial_data: kept with each of them.
             timeout: seconds each may take.
             retries: how many further attempts a failure gets.
+            executor: where they run; None for the service's own.
 
         Raises:
             InvalidInput: something that can't be right; nothing was stored.
             DatabaseUnavailable: only at the first use in a process.
         """
-        if not iterables:
-            raise InvalidInput("map needs at least one iterable to run the function on", argument="iterables")
-        items = list(zip(*iterables, strict=False))
         # options are apart from the function's own arguments here: nothing can collide
-        options = self._options(job_type, _without_none(name=name, timeout=timeout, retries=retries or None))
+        given = _without_none(name=name, document_id=document_id, property_id=property_id, initial_data=initial_data,
+                              timeout=timeout, retries=retries or None)  # fmt: skip
+        options = self._options(job_type, given)
         callee = look_up(fn)
+        items = zipped(iterables)
         if items:
             check_arguments(callee, items[0], {}, {})
         runtime = self.runtime
         runtime.open()
-        work = make_work(callee, options, self._place(None), runtime.kernel_id)
+        work = make_work(callee, options, self._place(executor), runtime.kernel_id)
         group_id = uuid4()
         executions = runtime.submit_all(work, fn, items, str(group_id), self)
         return JobGroup(group_id, [JobHandle(runtime, execution.job_id, execution) for execution in executions])
