@@ -347,6 +347,7 @@ def snapshot(execution: Execution, row: Job | None = None) -> Job:
             "attempt": execution.attempt,
             "max_attempts": execution.max_attempts,
             "timeout_s": execution.timeout,
+            "group_id": execution.work.group_id or (row.group_id if row else None),
         }
     )
 

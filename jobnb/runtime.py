@@ -29,10 +29,10 @@ from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
 from jobnb.tracking.execution import Execution
 from jobnb.tracking.executions import Executions
-from jobnb.tracking.work import Work, accept
+from jobnb.tracking.work import Work, accept, accept_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -113,17 +113,13 @@ class Runtime:
         return execution
 
     def submit_all(
-        self, work: Work, fn: Callable[..., Any], items: Iterable[tuple[Any, ...]], group_id: str, owner: object
+        self, work: Work, fn: Callable[..., Any], items: Sequence[tuple[Any, ...]], group_id: UUID, owner: object
     ) -> list[Execution]:
         """Accept a call for each item with one write to the spool."""
         self._check_open()
-        context = contextvars.copy_context()
-        executions, events = [], []
-        for item in items:
-            execution, event = accept(work, fn, item, {}, context, group_id)
+        executions, events = accept_all(work, fn, items, contextvars.copy_context(), group_id)
+        for execution in executions:
             execution.owner = owner
-            executions.append(execution)
-            events.append(event)
             self.executions.add(execution)
         self.recorder.put_all(events)
         self._caretaker.wake()

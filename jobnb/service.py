@@ -174,7 +174,7 @@ class _Service:
         runtime.open()
         work = make_work(callee, options, self._place(executor), runtime.kernel_id)
         group_id = uuid4()
-        executions = runtime.submit_all(work, fn, items, str(group_id), self)
+        executions = runtime.submit_all(work, fn, items, group_id, self)
         return JobGroup(group_id, [JobHandle(runtime, execution.job_id, execution) for execution in executions])
 
     def run_job_async(self, job_id: UUID, task_func: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:

@@ -53,7 +53,6 @@ class Execution:
     created: float | None = None
     started: float | None = None
     finished: float | None = None
-    group_id: str | None = None
     owner: object = None
     value: Any = None
     error: BaseException | None = None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from jobnb.ids import new_id_text
+from jobnb.ids import new_id_text, new_id_texts
 from jobnb.recorder.events import Event, EventKind, json_text
 from jobnb.tracking.execution import Execution
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
 
     from jobnb.calls import Callee
 
@@ -59,6 +60,7 @@ class Work(NamedTuple):
         place: where it runs; None for jobnb's own threads.
         shared: the columns that every job of this work has alike, as JSON members.
         is_plain: the function is called once, and is no coroutine function.
+        group_id: of the `map` it is part of.
     """
 
     callee: Callee
@@ -66,6 +68,7 @@ class Work(NamedTuple):
     place: Place | None
     shared: str
     is_plain: bool
+    group_id: UUID | None = None
 
 
 def make_work(callee: Callee, options: Options, place: Place | None, kernel_id: str) -> Work:
@@ -100,18 +103,29 @@ def _shared_members(options: Options, place: str, kernel_id: str, callee: Callee
 
 
 def accept(
-    work: Work,
-    fn: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    context: contextvars.Context,
-    group_id: str | None = None,
+    work: Work, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context
 ) -> tuple[Execution, Event]:
     """Make a call a job, and the event that tells so."""
     execution = Execution(new_id_text(), work, fn, args, kwargs, context)
     execution.created = created = time.time()
-    execution.accepted = accepted = (
-        f'"created_at":{created:.6f},' if group_id is None else f'"created_at":{created:.6f},"group_id":"{group_id}",'
-    )
-    execution.group_id = group_id
-    return execution, Event(EventKind.NEW, execution.job_id, 1, f'{accepted}"status":"scheduled"', work.shared)
+    execution.accepted = f'"created_at":{created:.6f},'
+    members = f'{execution.accepted}"status":"scheduled"'
+    return execution, Event(EventKind.NEW, execution.job_id, 1, members, work.shared)
+
+
+def accept_all(
+    work: Work, fn: Callable[..., Any], items: Sequence[tuple[Any, ...]], context: contextvars.Context, group_id: UUID
+) -> tuple[list[Execution], list[Event]]:
+    """Make many calls jobs of one group, and the events that tell so; they share the moment of their acceptance."""
+    created = time.time()
+    shared = f'{work.shared},"created_at":{created:.6f},"group_id":"{group_id}"'
+    work = work._replace(shared=shared, group_id=group_id)
+    executions = [
+        Execution(job_id, work, fn, args, {}, context)
+        for job_id, args in zip(new_id_texts(len(items)), items, strict=True)
+    ]
+    for execution in executions:
+        execution.created = created
+    return executions, [
+        Event(EventKind.NEW, execution.job_id, 1, '"status":"scheduled"', shared) for execution in executions
+    ]

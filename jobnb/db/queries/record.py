@@ -30,6 +30,7 @@ _NAMES = ", ".join(column.name for column in _COLUMNS)
 _SHARED = (
     "document_id",
     "job_type",
+    "created_at",
     "property_id",
     "name",
     "initial_data",
@@ -70,14 +71,13 @@ _DEFAULTS = {
 
 
 def _value(name: str, *, with_default: bool) -> str:
-    if name in _TIMES:
-        return f"timezone('utc', to_timestamp(r.{name}))"
     parts = [
         f"r.{name}",
         *([f"s.{name}"] if name in _SHARED else []),
         *([_DEFAULTS[name]] if with_default and name in _DEFAULTS else []),
     ]
-    return f"coalesce({', '.join(parts)})" if len(parts) > 1 else parts[0]
+    value = f"coalesce({', '.join(parts)})" if len(parts) > 1 else parts[0]
+    return f"timezone('utc', to_timestamp({value}))" if name in _TIMES else value
 
 
 _NEW = f"SELECT {', '.join(_value(name, with_default=True) for name in _ALL)} FROM {_RECORDS}"
