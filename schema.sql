@@ -95,7 +95,7 @@ COMMENT ON COLUMN jobs.kernel_id IS 'the process that runs it: jobnb_kernels.ker
 COMMENT ON COLUMN jobs.cancel_requested_at IS 'when somebody asked it to stop; it ends when its code has ended';
 COMMENT ON COLUMN jobs.source IS 'function name, module, text, sha256, notebook, git commit, where known';
 COMMENT ON COLUMN jobs.result_error IS 'why the value of a done job was not stored whole; the result is then a preview';
-COMMENT ON COLUMN jobs.result_order IS 'the orders of dict keys in the result that jsonb does not keep';
+COMMENT ON COLUMN jobs.result_order IS 'what jsonb does not keep of the result: the orders of dict keys, the types of NumPy numbers';
 COMMENT ON COLUMN jobs.duration_s IS 'seconds from start to end by the monotonic clock of the process that ran it';
 
 -- The processes that run jobs.

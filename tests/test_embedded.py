@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="unix sockets and signals")
 
-PROJECT = str(Path(jobnb.__file__).parents[1])
+MODULES = os.pathsep.join([str(Path(jobnb.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 
 CLIENT = """
 import sys
@@ -59,7 +59,7 @@ def spawn(home: Path, code: str = CLIENT, *arguments: str, **environment: str) -
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": PROJECT, **environment},
+        env={**os.environ, "PYTHONPATH": MODULES, **environment},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -29,6 +30,7 @@ log_timezone = 'UTC'
 shared_buffers = '32MB'
 max_connections = 100
 log_min_messages = warning
+log_checkpoints = off
 """
 
 
@@ -94,7 +96,10 @@ def _run(folders: Folders, command: Sequence[str], text: str = "") -> None:
         **folders.account.spawn_options(),
     )  # fmt: skip
     if done.returncode:
-        said = " | ".join(done.stderr.strip().splitlines()[-4:]) or f"it ended with {done.returncode}"
+        lines = done.stderr.strip().splitlines()
+        # the cause comes first, then what follows from it
+        causes = [line for line in lines if re.search(r"(?i)\b(error|fatal|panic): ", line)]
+        said = " | ".join(causes[:2] or lines[-4:]) or f"it ended with {done.returncode}"
         raise ConfigurationError(
             f"{Path(command[0]).name} could not make the embedded server's data in {folders.data.parent}: {said}; "
             f"set JOBNB_HOME to another folder, {OTHER_DATABASE_ADVICE}"

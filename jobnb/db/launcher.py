@@ -79,12 +79,15 @@ def reap() -> None:
         _started.discard(pid)
 
 
-def log_tail(folders: Folders, lines: int = 4) -> str:
-    """The last lines of the server's log, on one line."""
+def log_tail(folders: Folders, since: int = 0) -> str:
+    """The last lines of the server's log, on one line; only what came after its first `since` bytes."""
     try:
-        return " | ".join(folders.log.read_text("utf-8", "replace").strip().splitlines()[-lines:])
+        with folders.log.open("rb") as log:
+            log.seek(since)
+            lines = log.read().decode("utf-8", "replace").splitlines()
     except OSError:
-        return "no log"
+        lines = []
+    return " | ".join(lines[-4:]) or "nothing in its log"
 
 
 def _settled(folders: Folders) -> Postmaster | None:
@@ -116,11 +119,12 @@ def _started_or_elsewhere(folders: Folders) -> Postmaster | None:
     try:
         os.truncate(alive, 0)
         os.write(alive, socket.gethostname().encode())
+        written = folders.log.stat().st_size if folders.log.exists() else 0
         process = _spawn(folders, alive)
     finally:
         os.close(alive)
     try:
-        return _wait_until_ready(folders, process)
+        return _wait_until_ready(folders, process, written)
     finally:
         # the server outlives this process; nobody is to warn that it still runs
         process.returncode = 0
@@ -157,14 +161,15 @@ def _spawn(folders: Folders, alive: int) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait_until_ready(folders: Folders, process: subprocess.Popen[bytes]) -> Postmaster | None:
+def _wait_until_ready(folders: Folders, process: subprocess.Popen[bytes], written: int) -> Postmaster | None:
+    """Wait for the new server; what it says comes behind the first `written` bytes of the log."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         server = noted(folders)
         if server is not None and server.pid == process.pid and server.status == "ready":
             return server
         if process.poll() is not None:
-            if "pre-existing shared memory block" in (tail := log_tail(folders)):
+            if "pre-existing shared memory block" in (tail := log_tail(folders, written)):
                 return None  # where files can't be locked, this is how the children of a killed server show
             raise DatabaseUnavailable(f"the embedded PostgreSQL in {folders.data} does not start: {tail}")
         if time.monotonic() > deadline:
