@@ -55,7 +55,7 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-_OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_OPEN_FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 def lock_for_child(path: Path) -> int | None:
@@ -67,7 +67,7 @@ def lock_for_child(path: Path) -> int | None:
     Args:
         path: created if absent, with mode 0600; a symbolic link is refused (`OSError`).
     """
-    descriptor = os.open(path, _OPEN_FLAGS, 0o600)
+    descriptor = os.open(path, _OPEN_FLAGS | os.O_CREAT, 0o600)
     try:
         _lock_open_file(descriptor)
     except BlockingIOError:
@@ -82,12 +82,13 @@ class FileLock:
     """One lock file, opened at once and kept open until `close`.
 
     Args:
-        path: created if absent, with mode 0600; a symbolic link is refused (`OSError`).
+        path: a symbolic link is refused (`OSError`).
+        create: make it if absent, with mode 0600; otherwise that is a `FileNotFoundError`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
-        self._descriptor = os.open(path, _OPEN_FLAGS, 0o600)
+        self._descriptor = os.open(path, _OPEN_FLAGS | (os.O_CREAT if create else 0), 0o600)
 
     def try_exclusive(self) -> bool:
         """Take the lock for this process alone; False if another process holds any lock on it."""
@@ -105,6 +106,18 @@ class FileLock:
                 return False
             time.sleep(0.01)
         return True
+
+    def is_in_place(self) -> bool:
+        """True if the file is still there under its name; a lock on one that was removed means nothing."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def write(self, text: str) -> None:
+        """Replace what the file says; locks don't depend on it."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, text.encode("utf-8"), 0)
 
     def unlock(self) -> None:
         """Give the lock back; the file stays open."""

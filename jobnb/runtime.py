@@ -17,7 +17,6 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from jobnb import recovery
 from jobnb.caretaker import Caretaker
 from jobnb.db import queries
 from jobnb.db.database import Database
@@ -27,6 +26,7 @@ from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
 from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
+from jobnb.recovery import Recovery
 from jobnb.tracking.execution import Execution
 from jobnb.tracking.executions import Executions
 from jobnb.tracking.work import Work, accept, accept_all
@@ -57,6 +57,8 @@ class Runtime:
         self.recorder = Recorder(self.database, self._folder, self.kernel_id, self._sweep, self._note_problem)
         self.runner = Runner(self.recorder.put, self.database.redact, settings.log_lines, self.executions)
         self.threads = Threads(settings.max_workers, self._run)
+
+        self.recovery = Recovery(settings.home, self._folder, self.database, settings.lease)
         self._caretaker = Caretaker(self)
         self._heeded: set[UUID] = set()
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
@@ -71,6 +73,10 @@ class Runtime:
         Raises:
             DatabaseUnavailable: the server can't be reached, or did not answer in time.
         """
+        if not self._opened:
+            # no caretaker does it yet; and who only looks is to see the truth too
+            with contextlib.suppress(DatabaseUnavailable):
+                self.recovery.look()
         self.recorder.settle(deadline_of(query))
         return self.database.run(query, *args, **kwargs)
 
@@ -99,7 +105,7 @@ class Runtime:
             if self._opened:
                 return
             self.database.open()
-            self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id)
+            self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id, self._folder.name)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
             self._opened = True
@@ -190,9 +196,16 @@ class Runtime:
 
     # -- what the caretaker does
 
-    def recover(self) -> None:
-        """Store and close what dead processes of this host left."""
-        recovery.recover(self.settings.home, self._folder, self.kernel_id, self.recorder, self.database)
+    def keep_signs(self) -> None:
+        """See to it that this process still counts as alive on this host."""
+        if self._kernel_lock is not None and not self.is_closed:
+            self._kernel_lock.keep()
+
+    def observe(self) -> None:
+        """Give up the jobs of processes elsewhere that have been silent for too long."""
+        # all clients of the embedded server are on this host, where locks answer
+        if self.database.embedded is None:
+            self.recovery.observe()
 
     def sweep_now(self) -> None:
         """Record what is new about the running jobs."""

@@ -145,6 +145,10 @@ class Database:
                 self._writing.close()
             raise
 
+    def write_apart(self, statement: Callable[..., None], *texts: str) -> None:
+        """Run a statement of the recorder for somebody else than its thread; errors are those of `run`."""
+        self.run(_on_driver, statement, *texts)
+
     def open(self) -> None:
         """Connect and bring the tables up to date, once; later calls return at once.
 
@@ -272,6 +276,10 @@ class Database:
 
 def _driver(conn: Connection) -> psycopg.Connection[Any]:
     return cast("psycopg.Connection[Any]", conn.connection.driver_connection)
+
+
+def _on_driver(conn: Connection, statement: Callable[..., None], *texts: str) -> None:
+    statement(_driver(conn), *texts)
 
 
 def _select_one(conn: Connection) -> None:

@@ -15,7 +15,7 @@ import os
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobnb.db import queries
 from jobnb.errors import DatabaseUnavailable, JobnbError
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from jobnb.db.database import Database
     from jobnb.recorder.batch import Batch
     from jobnb.recorder.events import Event
 
@@ -42,6 +41,16 @@ NOTICE_AFTER = 1.0
 
 _OPTIONAL = ("result", "result_order", "traceback", "source", "progress_message", "initial_data")
 _REFERENCES = ("document_id", "property_id", "group_id", "retry_of")
+
+
+class Target(Protocol):
+    """Where batches go: a database."""
+
+    def write(self, statement: Callable[..., None], *texts: str) -> None:
+        """Run a statement of the recorder."""
+
+    def ping(self) -> bool:
+        """True if the server answers."""
 
 
 class _GivenUp(Exception):
@@ -60,7 +69,7 @@ class Writer:
 
     def __init__(
         self,
-        database: Database,
+        database: Target,
         dead_letters: Path,
         keep_safe: Callable[[], None],
         on_problem: Callable[[str, str], None],

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import audit
 import pytest
 from chaos_proxy import ChaosProxy
+from children import Child
 from private_server import PrivateServer
 from waiting import until
 
@@ -57,6 +58,29 @@ def audited(private_server: PrivateServer) -> Iterator[str]:
 def direct_url(private_server: PrivateServer, audited: str) -> str:
     """The URL of that database, past the proxy."""
     return private_server.url(audited)
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Callable[..., Child]]:
+    """Starts processes: a script, and variables of its environment."""
+    started: list[Child] = []
+
+    def start(script: str, **variables: str) -> Child:
+        started.append(Child(tmp_path / f"child-{len(started)}", script, **variables))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.clean_up()
+
+
+@pytest.fixture
+def connected(home: Path, direct_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """jobnb's own functions, pointed at the audited database, but not used yet; gives its URL."""
+    monkeypatch.setenv("DATABASE_URL", direct_url)
+    monkeypatch.delitem(sys.__dict__, "_jobnb_default_service", raising=False)
+    jobnb.configure()
+    return direct_url
 
 
 @pytest.fixture
