@@ -141,9 +141,10 @@ ALTER TABLE job_values ALTER COLUMN data SET STORAGE EXTERNAL; -- the kinds kept
 
 -- Progress and heartbeat are in no index, so that their updates stay cheap.
 CREATE INDEX IF NOT EXISTS jobs_active_idx   ON jobs (kernel_id, job_id) WHERE status IN ('scheduled', 'in_progress');
-CREATE INDEX IF NOT EXISTS jobs_failed_idx   ON jobs (finished_at) WHERE status = 'failed';
+CREATE INDEX IF NOT EXISTS jobs_failed_idx   ON jobs (finished_at) INCLUDE (error_kind) WHERE status = 'failed';
 CREATE INDEX IF NOT EXISTS jobs_finished_idx ON jobs (finished_at);
-CREATE INDEX IF NOT EXISTS jobs_created_idx  ON jobs (created_at, job_id);
+-- read backwards: newest first, rows without a time last
+CREATE INDEX IF NOT EXISTS jobs_created_idx  ON jobs (created_at NULLS FIRST, job_id);
 CREATE INDEX IF NOT EXISTS jobs_type_idx     ON jobs (job_type text_pattern_ops, job_id);
 CREATE INDEX IF NOT EXISTS jobs_group_idx    ON jobs (group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_document_idx ON jobs (document_id) WHERE document_id IS NOT NULL;
