@@ -5,7 +5,7 @@
 
 The house, from the top; a floor rests only on those below it:
 
-    cli                     the command line
+    jupyter; cli            the notebook: magics, cards; the command line
     api                     submit, map, get, jobs, configure, run_as_job: over one default service
     service                 JobService, SyncJobService: one line a query, and submit
     groups, handle          what a caller holds
@@ -124,6 +124,13 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext jobnb` calls: `%%job`, `%jobs`, `%job`, `%cancel`, `%joblog`; `asyncio.run` in cells."""
+    from jobnb.jupyter.magics import load
+
+    load(shell)
 
 
 def __dir__() -> list[str]:
