@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
@@ -32,7 +33,7 @@ from jobnb.tracking.executions import Executions
 from jobnb.tracking.work import Work, accept, run_members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from sqlalchemy import Connection
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Announce = Callable[[list[Execution]], None]
+"""Told of accepted jobs, before they start; whoever shows them."""
 
 _log = logging.getLogger("jobnb")
 
@@ -104,14 +107,30 @@ class Runtime:
             self._caretaker.start()
             self._opened = True
 
-    def submit(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None) -> Execution:
-        """Accept a call, checked already, and return at once."""
+    def submit(
+        self,
+        work: Work,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        owner: object = None,
+        announce: Announce | None = None,
+    ) -> Execution:
+        """Accept a call, checked already, and return at once; `announce` is told before it starts."""
         execution = self.accept(work, args, kwargs, owner)
+        if announce is not None:
+            announce([execution])
         self._start(execution)
         return execution
 
-    def submit_all(self, work: Work, items: Iterable[tuple[Any, ...]], group_id: str, owner: object) -> list[Execution]:
-        """Accept a call for each item with one write to the spool."""
+    def submit_all(
+        self,
+        work: Work,
+        items: Iterable[tuple[Any, ...]],
+        group_id: str,
+        owner: object,
+        announce: Announce | None = None,
+    ) -> list[Execution]:
+        """Accept a call for each item with one write to the spool; `announce` is told before they start."""
         self._check_open()
         context = contextvars.copy_context()
         executions, events = [], []
@@ -123,6 +142,8 @@ class Runtime:
             self.executions.add(execution)
         self.recorder.put_all(events)
         self._caretaker.wake()
+        if announce is not None:
+            announce(executions)
         if work.place is self.threads:
             self.threads.start_all([functools.partial(self._run, execution) for execution in executions])
         else:
@@ -141,7 +162,13 @@ class Runtime:
         return execution
 
     def adopt(
-        self, job_id: UUID, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None
+        self,
+        job_id: UUID,
+        work: Work,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        owner: object = None,
+        announce: Announce | None = None,
     ) -> tuple[Execution, Future[Any]]:
         """Run a call as a job whose row exists already."""
         self._check_open()
@@ -159,6 +186,8 @@ class Runtime:
             return _plain_call(execution)()
 
         self._caretaker.wake()
+        if announce is not None:
+            announce([execution])
         self._start(execution, begin)
         return execution, future
 

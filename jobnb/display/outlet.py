@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jobnb.handle import JobHandle
-
 
 class Audience(Protocol):
-    """What shows jobs."""
+    """What shows jobs; it is given their handles."""
 
-    def announce(self, handles: Sequence[JobHandle[Any]], display: str) -> None:
+    def announce(self, handles: Sequence[Any], display: str) -> None:
         """There are new jobs, to be shown in the way of the setting `display`. Raises nothing."""
 
-    def show(self, handles: Sequence[JobHandle[Any]]) -> None:
+    def show(self, handles: Sequence[Any]) -> None:
         """Show these jobs here and now.
 
         Raises:
@@ -41,7 +39,7 @@ def look_for_notebook() -> None:
         importlib.import_module("jobnb.jupyter").install()
 
 
-def show(handles: Sequence[JobHandle[Any]]) -> None:
+def show(handles: Sequence[Any]) -> None:
     """Show these jobs here and now, where something is plugged in.
 
     Raises:

@@ -54,6 +54,8 @@ class Runner:
         """Run `call` as the job `execution`, to its end; raises nothing that the call raised."""
         if not self._begin(execution):
             return
+        if capture.around is not None:
+            call = functools.partial(capture.around, execution, call)
         options = execution.work.options
         timer = None if options.timeout is None else self._start_timer(execution, options.timeout)
         try:

@@ -43,6 +43,8 @@ class Execution:
         error: what the function raised, or jobnb's reason; once `status` is failed.
         error_kind: `error`, `cancelled`, `timeout` or `lost`; once `status` is failed.
         problem: words, if its record could not be stored whole; None otherwise.
+        stop_asked: when it was asked to stop; None if it was not.
+        echoed: how many of the lines it printed were shown under its cell, in a notebook.
     """
 
     status = "scheduled"
@@ -61,6 +63,8 @@ class Execution:
     fraction: float | None = None
     message: str | None = None
     stop_kind: str | None = None
+    stop_asked: float | None = None
+    echoed = 0.0
     interrupt: Callable[[], object] | None = None
     began = 0.0
     duration: float | None = None
@@ -109,7 +113,7 @@ class Execution:
     def request_stop(self, kind: str) -> None:
         """Ask the job to stop; its own code notices at the next `check_cancelled`, `progress` or `track`."""
         if self.stop_kind is None:
-            self.stop_kind = kind
+            self.stop_kind, self.stop_asked = kind, time.time()
         self.stop_event.set()
         if (interrupt := self.interrupt) is not None:
             interrupt()
