@@ -28,6 +28,7 @@ from jobnb.executors.runner import Runner, as_plain_call
 from jobnb.executors.threads import Threads
 from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
+from jobnb.tracking import feeds
 from jobnb.tracking.execution import Execution
 from jobnb.tracking.executions import Executions
 from jobnb.tracking.work import Work, accept, run_members
@@ -105,6 +106,7 @@ class Runtime:
             self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
+            feeds.switch(self.settings.auto_progress)
             self._opened = True
 
     def submit(

@@ -26,6 +26,8 @@ class Settings:
         log_lines: how many lines of a job's output are kept, at least 1. From `JOBNB_LOG_LINES`.
         exit_grace: seconds that leaving the interpreter may wait for what is not written yet, in [0, 60]. From
             `JOBNB_EXIT_GRACE`.
+        auto_progress: whether the bars of tqdm and rich in jobs are the jobs' progress; for the whole process. From
+            `JOBNB_AUTO_PROGRESS`.
     """
 
     database_url: str | None = None
@@ -34,6 +36,7 @@ class Settings:
     display: Display = "auto"
     log_lines: int = 20_000
     exit_grace: float = 2.0
+    auto_progress: bool = True
 
     def __repr__(self) -> str:
         where = "embedded" if self.database_url is None else "DATABASE_URL (not shown)"
@@ -113,6 +116,14 @@ def _seconds(value: object, origin: str) -> float:
     return number
 
 
+def _switch(value: object, origin: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    switch = words.get(str(value).strip().lower())
+    if switch is None:
+        raise ConfigurationError(f"{origin} is {value!r}: give true or false")
+    return switch
+
+
 def _display(value: object, origin: str) -> Display:
     for known in get_args(Display):
         if value == known:
@@ -127,4 +138,5 @@ _CHECKS = {
     "display": _display,
     "log_lines": _count,
     "exit_grace": _seconds,
+    "auto_progress": _switch,
 }

@@ -319,3 +319,17 @@ def test_everything_works_in_plain_ipython_too(url: str, tmp_path: Path) -> None
     lines = plain(done.stdout).splitlines()
     assert done.returncode == 0, done.stderr
     assert [line for line in lines if line in ("in it", "42", "6 ran")] == ["in it", "42", "6 ran", "in it", "42"]
+
+
+def test_a_bar_in_a_job_makes_no_widget(kernel: Kernel) -> None:
+    cell = job(
+        kernel,
+        "%%job\nfrom tqdm.auto import tqdm\nclass Own(tqdm):\n    def __init__(self, items): super().__init__(items)\n"
+        "for _ in tqdm(range(3), desc='outer'):\n    for _ in Own(range(2)): pass\nfrom rich.progress import track\n"
+        "for _ in track(range(2)): pass",
+    )
+    assert cell.outputs() == []
+    assert cell.outputs("comm_open") == []
+    assert value(kernel, "_job.progress") == 1.0
+    outside = kernel.run("from tqdm.auto import tqdm\nfor _ in tqdm(range(2), desc='outside'): pass")
+    assert outside.outputs("comm_open") != []

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
+    from jobnb.tracking.feeds.bars import Bar
     from jobnb.tracking.work import Work
 
 current: ContextVar[Execution | None] = ContextVar("jobnb_job", default=None)
@@ -45,6 +46,9 @@ class Execution:
         problem: words, if its record could not be stored whole; None otherwise.
         stop_asked: when it was asked to stop; None if it was not.
         echoed: how many of the lines it printed were shown under its cell, in a notebook.
+        thread: the identifier of the thread that its function was called in; None before.
+        bars: the open bars of tqdm and rich in it, outermost first.
+        has_spoken: its function reports its progress itself, so that bars do not count.
     """
 
     status = "scheduled"
@@ -66,6 +70,9 @@ class Execution:
     stop_asked: float | None = None
     echoed = 0.0
     interrupt: Callable[[], object] | None = None
+    thread: int | None = None
+    bars: tuple[Bar, ...] = ()
+    has_spoken = False
     began = 0.0
     duration: float | None = None
     log: JobLog | None = None
