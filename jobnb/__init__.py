@@ -66,6 +66,7 @@ _HOMES = {
     ),
     "jobnb.groups": ("JobGroup", "JobList", "as_completed", "gather", "wait"),
     "jobnb.handle": ("JobHandle",),
+    "jobnb.jupyter.magics": ("load_ipython_extension",),
     "jobnb.models": ("Job", "JobCreate", "JobStatus", "JobUpdate"),
     "jobnb.service": ("JobService", "SyncJobService"),
     "jobnb.tracking.progress": ("check_cancelled", "progress", "track"),
@@ -124,13 +125,6 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
-
-
-def load_ipython_extension(shell: Any) -> None:
-    """What `%load_ext jobnb` calls: `%%job`, `%jobs`, `%job`, `%cancel`, `%joblog`; `asyncio.run` in cells."""
-    from jobnb.jupyter.magics import load
-
-    load(shell)
 
 
 def __dir__() -> list[str]:

@@ -39,8 +39,8 @@ _WHICH = "its id as shown, or a variable with its handle; the newest %%%%job if 
 _help = argument("-h", "--help", action="store_true", help="show this text")
 
 
-def load(shell: Any) -> None:
-    """What `%load_ext jobnb` does: register the magics, and let `asyncio.run` work in cells."""
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext jobnb` calls: register the magics, and let `asyncio.run` work in cells."""
     shell.register_magics(JobMagics)
     completion.install(shell)
     try:
