@@ -11,6 +11,7 @@ The house, from the top; a floor rests only on those below it:
     groups, handle          what a caller holds
     runtime                 what a process shares for one database; caretaker and recovery look after its jobs
     executors               runner: what happens around every call; threads
+    callbacks               machine learning libraries report their progress
     tracking, recorder      a job in this process; the way of its events into the database
     db                      everything that knows PostgreSQL
     values, display, calls  results as JSON; jobs as text and HTML; what is known about a function
