@@ -76,7 +76,12 @@ def test_a_semicolon_keeps_the_last_expression_to_itself(kernel: Kernel) -> None
 
 def test_a_failed_cell_publishes_nothing_and_keeps_the_lines_of_the_cell(kernel: Kernel) -> None:
     kernel.run("kept = 'before'")
-    job(kernel, "%%job\nkept = 'half done'\ndef deep(z):\n    return 1 / z\n\ndeep(0)")
+    cell = job(kernel, "%%job\nkept = 'half done'\ndef deep(z):\n    return 1 / z\n\ndeep(0)")
+    (told,) = cell.shown
+    assert told.startswith("-----")
+    assert "----> 6 deep(0)" in told
+    assert told.endswith("ZeroDivisionError: division by zero")
+    assert "jobnb/jupyter" not in told
     assert value(kernel, "kept, 'deep' in globals()") == ("before", False)
     shown = kernel.run("_job.result()").traceback
     assert re.search(r"Cell In\[\d+\], line 6\n", shown)

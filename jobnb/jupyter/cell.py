@@ -8,6 +8,8 @@ DataFrame in place is seen at once.) What the body assigned or deleted is publis
 from __future__ import annotations
 
 import ast
+import contextlib
+import copy
 import dis
 import inspect
 import re
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from IPython.display import display
 
 from jobnb.errors import InvalidInput
+from jobnb.executors.failure import users_traceback
 from jobnb.jupyter.rehome import Rehoming
 
 if TYPE_CHECKING:
@@ -109,18 +112,30 @@ class _Run:
     The names are copied when this is made, and let go when the body has run: a job that is kept does not keep every
     object of the notebook. A further run (a retry) works on the names as they are then.
 
-    Attributes:
+    Args:
+        shell: IPython's.
+        body: what to run.
         source_text: the text of the whole cell, kept with the job.
+        shows_errors: show the traceback of a failure under the cell, as that of any cell is.
     """
 
-    def __init__(self, shell: Any, body: Body, source_text: str) -> None:
-        self._shell, self._body, self.source_text = shell, body, source_text
+    def __init__(self, shell: Any, body: Body, source_text: str, shows_errors: bool) -> None:
+        self._shell, self._body, self.source_text, self._shows_errors = shell, body, source_text, shows_errors
         self._copied: dict[str, Any] | None = dict(shell.user_ns)
         self.__qualname__, self.__module__ = body.title, "__main__"
 
     def _take_names(self) -> dict[str, Any]:
         names, self._copied = self._copied, None
         return dict(self._shell.user_ns) if names is None else names
+
+    @contextlib.contextmanager
+    def _showing_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if self._shows_errors:
+                show_error(self._shell, error)
+            raise
 
     def _finish(self, names: dict[str, Any], before: dict[str, Any], value: Any) -> Any:
         publish(self._shell, names, before)
@@ -136,10 +151,11 @@ class PlainRun(_Run):
         """Run the body to its end; the value of its last expression."""
         names = self._take_names()
         before, value = dict(names), None
-        if self._body.statements is not None:
-            exec(self._body.statements, names)
-        if self._body.expression is not None:
-            value = eval(self._body.expression, names)
+        with self._showing_errors():
+            if self._body.statements is not None:
+                exec(self._body.statements, names)
+            if self._body.expression is not None:
+                value = eval(self._body.expression, names)
         return self._finish(names, before, value)
 
 
@@ -150,17 +166,26 @@ class AsyncRun(_Run):
         """Run the body to its end; the value of its last expression."""
         names = self._take_names()
         before, value = dict(names), None
-        for code in (self._body.statements, self._body.expression):
-            if code is not None:
-                value = eval(code, names)
-                if _is_coroutine(code):
-                    value = await value
+        with self._showing_errors():
+            for code in (self._body.statements, self._body.expression):
+                if code is not None:
+                    value = eval(code, names)
+                    if _is_coroutine(code):
+                        value = await value
         return self._finish(names, before, None if self._body.expression is None else value)
 
 
-def make_run(shell: Any, body: Body, source_text: str) -> PlainRun | AsyncRun:
+def make_run(shell: Any, body: Body, source_text: str, *, shows_errors: bool) -> PlainRun | AsyncRun:
     """The call that a job makes of a cell's body."""
-    return (AsyncRun if body.is_async else PlainRun)(shell, body, source_text)
+    return (AsyncRun if body.is_async else PlainRun)(shell, body, source_text, shows_errors)
+
+
+def show_error(shell: Any, error: Exception) -> None:
+    """Show what a cell raised, from its own lines on, under the cell."""
+    # a copy: the shell's own may be at work in another thread
+    formatter = copy.copy(shell.InteractiveTB)
+    lines = formatter.structured_traceback(type(error), error, users_traceback(error.__traceback__))
+    display({"text/plain": formatter.stb2text(lines)}, raw=True)
 
 
 def publish(shell: Any, names: dict[str, Any], before: Mapping[str, Any]) -> None:

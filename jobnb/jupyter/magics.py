@@ -89,7 +89,8 @@ class JobMagics(Magics):
             return
         body = compile_body(self.shell, cell)
         out = _variable(options.out, body.assigned)
-        run = make_run(self.shell, body, f"%%job {line}".rstrip() + f"\n{cell}")
+        text = f"%%job {line}".rstrip() + f"\n{cell}"
+        run = make_run(self.shell, body, text, shows_errors=not options.wait)
         job: JobHandle[Any] = _ask(
             api.submit, run, job_type=options.type, name=options.name or body.title, timeout=options.timeout
         )
