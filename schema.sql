@@ -125,7 +125,7 @@ CREATE TABLE IF NOT EXISTS job_logs (
     PRIMARY KEY (job_id, n)
 );
 COMMENT ON COLUMN job_logs.n IS 'counts from 1 within the job';
-COMMENT ON COLUMN job_logs.stream IS 'stdout, stderr, log, or jobnb (a remark of our own)';
+COMMENT ON COLUMN job_logs.stream IS 'stdout, stderr, log, display (what it showed, as text), or jobnb (a remark of our own)';
 
 -- Values too big, or too binary, for jobs.result.
 CREATE TABLE IF NOT EXISTS job_values (

@@ -17,6 +17,7 @@ from jobnb.handle import JobHandle
 from jobnb.models import check_job_type
 from jobnb.service import SyncJobService
 from jobnb.settings import Settings
+from jobnb.tracking import feeds
 from jobnb.tracking.progress import current_execution
 
 if TYPE_CHECKING:
@@ -54,13 +55,14 @@ def configure(
         executor: where jobs run; None for jobnb's own threads. The caller owns it.
         max_workers: how many jobs run at once in jobnb's own threads.
         display: how jobs show themselves in a notebook: auto, widget, html, text or none.
-        settings: any other field of `Settings`: home, log_lines, exit_grace.
+        settings: any other field of `Settings`: home, log_lines, exit_grace, auto_progress.
 
     Raises:
         ConfigurationError: a value that can't be right.
     """
     loaded = Settings.load(database_url=database_url, max_workers=max_workers, display=display, **settings)
     sys.__dict__["_jobnb_default_service"] = SyncJobService(settings=loaded, executor=executor)
+    feeds.switch(loaded.auto_progress)
 
 
 def submit(

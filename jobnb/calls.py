@@ -171,10 +171,7 @@ def _arity(signature: inspect.Signature | None) -> tuple[int, int]:
 
 def _source(fn: Any, name: str) -> str:
     facts: dict[str, Any] = {"function": name, "module": getattr(fn, "__module__", None)}
-    try:
-        text = inspect.getsource(fn if inspect.isroutine(fn) or inspect.isclass(fn) else type(fn))
-    except (OSError, TypeError, IndexError):
-        text = None
+    text = _text_of(fn)
     if text is not None:
         facts |= {
             "text": text[:SOURCE_LIMIT],
@@ -185,6 +182,16 @@ def _source(fn: Any, name: str) -> str:
         facts |= {"file": code.co_filename, "line": code.co_firstlineno}
     facts |= _surroundings()
     return json.dumps({key: value for key, value in facts.items() if value is not None}).replace("\\u0000", "\\ufffd")
+
+
+def _text_of(fn: Any) -> str | None:
+    # what is not written as a function, such as a cell, brings its text itself
+    if isinstance(own := getattr(fn, "source_text", None), str):
+        return own
+    try:
+        return inspect.getsource(fn if inspect.isroutine(fn) or inspect.isclass(fn) else type(fn))
+    except (OSError, TypeError, IndexError):
+        return None
 
 
 @functools.lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
@@ -27,12 +28,13 @@ from jobnb.executors.threads import Threads
 from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
 from jobnb.recovery import Recovery
+from jobnb.tracking import feeds
 from jobnb.tracking.execution import Execution
 from jobnb.tracking.executions import Executions
 from jobnb.tracking.work import Work, accept, accept_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Announce = Callable[[list[Execution]], None]
+"""Told of accepted jobs, before they start; whoever shows them."""
 
 _log = logging.getLogger("jobnb")
 
@@ -108,20 +112,35 @@ class Runtime:
             self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id, self._folder.name)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
+            feeds.switch(self.settings.auto_progress)
             self._opened = True
 
     def submit(
-        self, work: Work, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], owner: object
+        self,
+        work: Work,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        owner: object,
+        announce: Announce | None = None,
     ) -> Execution:
-        """Accept a call, checked already, and return at once."""
+        """Accept a call, checked already, and return at once; `announce` is told before it starts."""
         execution = self.accept(work, fn, args, kwargs, owner)
+        if announce is not None:
+            announce([execution])
         self._start(execution)
         return execution
 
     def submit_all(
-        self, work: Work, fn: Callable[..., Any], items: Sequence[tuple[Any, ...]], group_id: UUID, owner: object
+        self,
+        work: Work,
+        fn: Callable[..., Any],
+        items: Sequence[tuple[Any, ...]],
+        group_id: UUID,
+        owner: object,
+        announce: Announce | None = None,
     ) -> list[Execution]:
-        """Accept a call for each item with one write to the spool."""
+        """Accept a call for each item with one write to the spool; `announce` is told before they start."""
         self._check_open()
         executions, events = accept_all(work, fn, items, contextvars.copy_context(), group_id)
         for execution in executions:
@@ -129,6 +148,8 @@ class Runtime:
             self.executions.add(execution)
         self.recorder.put_all(events)
         self._caretaker.wake()
+        if announce is not None:
+            announce(executions)
         if work.place is None:
             self.threads.add_all(executions)
         else:
@@ -156,6 +177,7 @@ class Runtime:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         owner: object = None,
+        announce: Announce | None = None,
     ) -> tuple[Execution, Future[Any]]:
         """Run a call as a job whose row exists already."""
         self._check_open()
@@ -167,6 +189,8 @@ class Runtime:
         execution.when_ended(lambda: _resolve(future, execution))
         future.add_done_callback(lambda done: execution.request_stop("cancelled") if done.cancelled() else None)
         self._caretaker.wake()
+        if announce is not None:
+            announce([execution])
         self._start(execution)
         return execution, future
 

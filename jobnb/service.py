@@ -15,6 +15,7 @@ from jobnb.calls import check_arguments, look_up, zipped
 from jobnb.db import queries
 from jobnb.db.doors import awaitable, blocking
 from jobnb.db.schema import init_database
+from jobnb.display import outlet
 from jobnb.errors import DatabaseUnavailable, InvalidInput, InvalidTransition, JobNotFound, ServiceClosed
 from jobnb.executors.threads import Borrowed, Executor
 from jobnb.groups import JobGroup
@@ -85,6 +86,7 @@ class _Service:
         if runtime is None or runtime.is_closed:
             runtime = self._runtime_used = runtime_for(self.settings)
             runtime.users += 1
+            outlet.look_for_notebook()
         return runtime
 
     def submit(
@@ -127,7 +129,7 @@ class _Service:
         )  # fmt: skip
         work = self._work(fn, args, kwargs, job_type, given)
         runtime = self.runtime
-        execution = runtime.submit(work, fn, args, kwargs, self)
+        execution = runtime.submit(work, fn, args, kwargs, self, self._announcer)
         return JobHandle(runtime, execution.job_id, execution)
 
     def map(
@@ -174,7 +176,7 @@ class _Service:
         runtime.open()
         work = make_work(callee, options, self._place(executor), runtime.kernel_id)
         group_id = uuid4()
-        executions = runtime.submit_all(work, fn, items, group_id, self)
+        executions = runtime.submit_all(work, fn, items, group_id, self, self._announcer)
         return JobGroup(group_id, [JobHandle(runtime, execution.job_id, execution) for execution in executions])
 
     def run_job_async(self, job_id: UUID, task_func: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
@@ -195,7 +197,7 @@ class _Service:
         runtime.open()
         options = Options(self._check_can_run(runtime, job_id))
         work = make_work(callee, options, self._place(None), runtime.kernel_id)
-        _, future = runtime.adopt(job_id, work, task_func, args, kwargs, self)
+        _, future = runtime.adopt(job_id, work, task_func, args, kwargs, self, self._announcer)
         return future
 
     def track_here(
@@ -211,7 +213,10 @@ class _Service:
         check_arguments(callee, args, kwargs, {})
         self.runtime.open()
         work = make_work(callee, self._options(job_type, given), None, self.runtime.kernel_id)
-        return self.runtime.accept(work, fn, args, kwargs)
+        execution = self.runtime.accept(work, fn, args, kwargs)
+        if (announce := self._announcer) is not None:
+            announce([execution])
+        return execution
 
     def is_job_running(self, job_id: UUID) -> bool:
         """True while the job's function runs, in this process or another (then the row is read, in about 1 ms).
@@ -239,6 +244,15 @@ class _Service:
         return await self.runtime.run_async(query, *args, **kwargs)
 
     # -- helpers
+
+    @property
+    def _announcer(self) -> Callable[[list[Execution]], None] | None:
+        return None if outlet.audience is None else self._announce
+
+    def _announce(self, executions: list[Execution]) -> None:
+        if outlet.audience is not None:
+            handles = [JobHandle[Any](self.runtime, execution.job_id, execution) for execution in executions]
+            outlet.audience.announce(handles, self.settings.display)
 
     def _work(
         self,

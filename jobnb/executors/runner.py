@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 import time
 from threading import Timer
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,10 @@ class Runner:
         work = execution.work
         timer = None if work.options.timeout is None else self._start_timer(execution, work.options.timeout)
         try:
-            value = execution.fn(*execution.args, **execution.kwargs) if work.is_plain else self._attempts(execution)
+            if work.is_plain and capture.around is None:
+                value = execution.fn(*execution.args, **execution.kwargs)
+            else:
+                value = self._surrounded(execution)
         except BaseException as error:
             self._fail(execution, error)
         else:
@@ -101,6 +105,7 @@ class Runner:
         capture.install()
         execution.log_lines = self._log_lines
         current.set(execution)
+        execution.thread = threading.get_ident()
         execution.started, execution.began = time.time(), time.monotonic()
         execution.status = "in_progress"
         self._executions.running.add(execution)
@@ -117,6 +122,11 @@ class Runner:
     def refuse(self, execution: Execution, error: BaseException) -> None:
         """End the job as failed because its executor never ran it."""
         self._end_as_failed(execution, "error", self._redact(str(error)), error)
+
+    def _surrounded(self, execution: Execution) -> Any:
+        if capture.around is None:
+            return self._attempts(execution)
+        return capture.around(execution, functools.partial(self._attempts, execution))
 
     def _attempts(self, execution: Execution) -> Any:
         pause = FIRST_BACKOFF

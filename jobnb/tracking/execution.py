@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
+    from jobnb.tracking.feeds.bars import Bar
     from jobnb.tracking.work import Work
 
 current: ContextVar[Execution | None] = ContextVar("jobnb_job", default=None)
@@ -46,6 +47,11 @@ class Execution:
         error: what the function raised, or jobnb's reason; once `status` is failed.
         error_kind: `error`, `cancelled`, `timeout` or `lost`; once `status` is failed.
         problem: words, if its record could not be stored whole; None otherwise.
+        stop_asked: when it was asked to stop; None if it was not.
+        echoed: how many of the lines it printed were shown under its cell, in a notebook.
+        thread: the identifier of the thread that its function was called in; None before.
+        bars: the open bars of tqdm and rich in it, outermost first.
+        has_spoken: its function reports its progress itself, so that bars do not count.
     """
 
     status = "scheduled"
@@ -63,8 +69,13 @@ class Execution:
     fraction: float | None = None
     message: str | None = None
     stop_kind: str | None = None
+    stop_asked: float | None = None
+    echoed = 0.0
     interrupt: Callable[[], object] | None = None
     on_start: Callable[[], bool] | None = None
+    thread: int | None = None
+    bars: tuple[Bar, ...] = ()
+    has_spoken = False
     began = 0.0
     duration: float | None = None
     log: JobLog | None = None
@@ -119,7 +130,7 @@ class Execution:
     def request_stop(self, kind: str) -> None:
         """Ask the job to stop; its own code notices at the next `check_cancelled`, `progress` or `track`."""
         if self.stop_kind is None:
-            self.stop_kind = kind
+            self.stop_kind, self.stop_asked = kind, time.time()
         self.stop_event.set()
         if (interrupt := self.interrupt) is not None:
             interrupt()
