@@ -1,3 +1,4 @@
+# mypy: disable-error-code="unused-awaitable"
 """What a type checker has to know about jobnb: code as its users write it. Checked, never run."""
 
 from __future__ import annotations
