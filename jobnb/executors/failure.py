@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobnb.tracking.log import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 MESSAGE_LIMIT = 1_000
