@@ -285,7 +285,8 @@ class JobHandle(Generic[R]):
         error = execution.error
         assert error is not None
         if not getattr(error, "__notes__", None):
-            error.add_note(f"jobnb: this is job {self._id}; jobnb.get('{self._id}').logs() has what it printed")
+            short = self._id[-8:]
+            error.add_note(f"jobnb: raised in job {short}; jobnb.get('{short}').logs() has what it printed")
         # raising adds frames each time: begin anew at the user's own line
         if not hasattr(error, "jobnb_trace"):
             error.jobnb_trace = error.__traceback__  # type: ignore[attr-defined] # kept with the error itself
@@ -368,6 +369,7 @@ class JobLogs(list[LogLine]):
 
 
 def _stored_value(job: Job) -> Any:
+    __tracebackhide__ = True
     if job.status is JobStatus.FAILED:
         raise _failure(job)
     stored = decode(job.result, job.result_order)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_event_loop
 
 PYTHON = os.environ.get("JOBNB_TEST_KERNEL_PYTHON", sys.executable)
 """The interpreter that kernels run in: `.ci/kernel-matrix` points it at other versions of ipykernel."""
@@ -133,7 +134,7 @@ class Kernel:
         deadline = time.monotonic() + seconds
         while message_id not in self._replies:
             try:
-                reply = self._client.get_shell_msg(timeout=max(0.01, deadline - time.monotonic()))
+                reply = self._client.shell_channel.get_msg(timeout=max(0.01, deadline - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"cell {self._cells[message_id]} did not end within {seconds} s") from None
             self._replies[reply["parent_header"].get("msg_id")] = reply
@@ -145,7 +146,9 @@ class Kernel:
         """Wait for what a message will make true."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"did not happen within {seconds} s; seen: {self.outputs[-12:]}"
+            assert time.monotonic() < deadline, (
+                f"did not happen within {seconds} s; seen: {[output[:3] for output in self.outputs[-12:]]}"
+            )
             time.sleep(0.02)
 
     @property
@@ -168,11 +171,13 @@ class Kernel:
         self._listener.join(2)
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
+        # jupyter_client makes a loop for its blocking calls, and leaves it open
+        ensure_event_loop().close()
 
     def _listen(self) -> None:
         while not self._is_over.is_set():
             try:
-                self.messages.append(self._client.get_iopub_msg(timeout=0.2))
+                self.messages.append(self._client.iopub_channel.get_msg(timeout=0.2))
             except queue.Empty:
                 continue
 
