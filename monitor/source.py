@@ -69,7 +69,8 @@ class Source(Protocol):
 
         With an anchor (`JobRow.mark` of the line that is to stay where it is) the rows begin at that place, whatever
         has come or gone above it, also if that job was deleted or left the filter; `first` is then passed through.
-        Without one, the line is found by counting from the nearest place that is known, which is exact.
+        Without one, the line is found by counting from the nearest place that is known, which is exact. Other orders
+        than `created` have no anchors: they change only now and then.
 
         A line beyond the end gives the last `count` lines of the view instead, with their right `first`: that is also
         how to jump to the end (`first` = a very large number).
