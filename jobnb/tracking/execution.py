@@ -43,6 +43,8 @@ class Execution:
         error: what the function raised, or jobnb's reason; once `status` is failed.
         error_kind: `error`, `cancelled`, `timeout` or `lost`; once `status` is failed.
         problem: words, if its record could not be stored whole; None otherwise.
+        thread: the identity of the thread that runs its function; None before and after.
+        is_forced: somebody wanted it to stop by force.
     """
 
     status = "scheduled"
@@ -61,6 +63,8 @@ class Execution:
     fraction: float | None = None
     message: str | None = None
     stop_kind: str | None = None
+    thread: int | None = None
+    is_forced = False
     interrupt: Callable[[], object] | None = None
     began = 0.0
     duration: float | None = None
@@ -129,7 +133,23 @@ class Execution:
         if self.stop_kind is not None:
             raise StopRequested(self.stop_kind)
 
-    # -- its end
+    # -- its beginning and its end
+
+    def begin(self) -> bool:
+        """Let its function begin; False if it was asked to stop, or has ended, before that."""
+        with _lazily:
+            if self._end_claimed or self.stop_kind is not None:
+                return False
+            self.status = "in_progress"
+            return True
+
+    def claim_unbegun_end(self) -> bool:
+        """Like `claim_end`, but False too if its function has begun, or is about to."""
+        with _lazily:
+            if self._end_claimed or self.status != "scheduled":
+                return False
+            self._end_claimed = True
+            return True
 
     def claim_end(self) -> bool:
         """True for the one caller that may end this job; several may want to at the same moment."""
