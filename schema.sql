@@ -95,7 +95,7 @@ COMMENT ON COLUMN jobs.kernel_id IS 'the process that runs it: jobnb_kernels.ker
 COMMENT ON COLUMN jobs.cancel_requested_at IS 'when somebody asked it to stop; it ends when its code has ended';
 COMMENT ON COLUMN jobs.source IS 'function name, module, text, sha256, notebook, git commit, where known';
 COMMENT ON COLUMN jobs.result_error IS 'why the value of a done job was not stored whole; the result is then a preview';
-COMMENT ON COLUMN jobs.result_order IS 'the orders of dict keys in the result that jsonb does not keep';
+COMMENT ON COLUMN jobs.result_order IS 'what jsonb does not keep of the result: the orders of dict keys, the types of NumPy numbers';
 COMMENT ON COLUMN jobs.duration_s IS 'seconds from start to end by the monotonic clock of the process that ran it';
 
 -- The processes that run jobs.
@@ -141,11 +141,13 @@ ALTER TABLE job_values ALTER COLUMN data SET STORAGE EXTERNAL; -- the kinds kept
 
 -- Progress and heartbeat are in no index, so that their updates stay cheap.
 CREATE INDEX IF NOT EXISTS jobs_active_idx   ON jobs (kernel_id, job_id) WHERE status IN ('scheduled', 'in_progress');
-CREATE INDEX IF NOT EXISTS jobs_failed_idx   ON jobs (finished_at) WHERE status = 'failed';
+CREATE INDEX IF NOT EXISTS jobs_failed_idx   ON jobs (finished_at) INCLUDE (error_kind) WHERE status = 'failed';
 CREATE INDEX IF NOT EXISTS jobs_finished_idx ON jobs (finished_at);
-CREATE INDEX IF NOT EXISTS jobs_created_idx  ON jobs (created_at, job_id);
+-- read backwards: newest first, rows without a time last
+CREATE INDEX IF NOT EXISTS jobs_created_idx  ON jobs (created_at NULLS FIRST, job_id);
 CREATE INDEX IF NOT EXISTS jobs_type_idx     ON jobs (job_type text_pattern_ops, job_id);
 CREATE INDEX IF NOT EXISTS jobs_group_idx    ON jobs (group_id) WHERE group_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS jobs_retry_idx    ON jobs (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_document_idx ON jobs (document_id) WHERE document_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_property_idx ON jobs (property_id) WHERE property_id IS NOT NULL;
 

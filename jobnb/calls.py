@@ -37,7 +37,7 @@ class Callee:
         options: those of its parameters that have the name of an option of `submit`.
         fewest: with so many positional arguments, and no others, a call fits.
         most: with more, it does not.
-        shared: texts that were made of it, by what they were made with; whoever makes them keeps them here.
+        works: what `tracking.work` made of it, by what it was made with.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Callee:
     options: frozenset[str]
     fewest: int
     most: int
-    shared: dict[object, str] = field(default_factory=dict)
+    works: dict[object, Any] = field(default_factory=dict)
 
 
 _known: weakref.WeakKeyDictionary[Callable[..., Any], Callee] = weakref.WeakKeyDictionary()
@@ -98,6 +98,26 @@ def check_arguments(callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any
         raise InvalidInput(
             f"the arguments do not fit {callee.name}{callee.signature}: {error}", argument="fn"
         ) from None
+
+
+def zipped(iterables: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The arguments of each call of a `map`: tuples of the first items, of the second ones, and so on.
+
+    Raises:
+        InvalidInput: there is no iterable, or one of them can't be iterated.
+    """
+    if not iterables:
+        raise InvalidInput("map needs at least one iterable to run the function on", argument="iterables")
+    for iterable in iterables:
+        try:
+            iter(iterable)
+        except TypeError:
+            raise InvalidInput(
+                f"map was given {iterable!r:.80} to run the function on, which can't be iterated: give a list or "
+                f"another iterable; for one call use submit(fn, {iterable!r:.20})",
+                argument="iterables",
+            ) from None
+    return list(zip(*iterables, strict=False))
 
 
 def _describe(fn: Callable[..., Any]) -> Callee:

@@ -17,6 +17,7 @@ from jobnb.db import queries
 from jobnb.display import html, outlet, text
 from jobnb.display.arguments import brief_call
 from jobnb.errors import (
+    DatabaseUnavailable,
     JobCancelled,
     JobFailed,
     JobLost,
@@ -48,6 +49,8 @@ _KINDS = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
 
 class JobHandle(Generic[R]):
     """One job, wherever it runs. Made by `submit`, `map` and `get`, not by hand."""
+
+    _is_told = False
 
     def __init__(self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None) -> None:
         self._runtime, self._id, self._execution, self._job = runtime, job_id, execution, job
@@ -144,7 +147,10 @@ class JobHandle(Generic[R]):
     # -- waiting for it
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end; True if it came within `timeout` seconds. An interrupt stops the waiting, not the job."""
+        """Wait for the end; True if it came within `timeout` seconds.
+
+        An interrupt stops the waiting, not the job. An outage of the database is waited through.
+        """
         __tracebackhide__ = True
         deadline = _deadline(timeout)
         try:
@@ -297,9 +303,21 @@ class JobHandle(Generic[R]):
             return self.refresh()
         return self._job
 
+    def _has_ended_elsewhere(self) -> bool:
+        try:
+            return self._look().status.is_final
+        except DatabaseUnavailable as error:
+            self._tell_of_outage(error)
+            return False
+
+    def _tell_of_outage(self, error: DatabaseUnavailable) -> None:
+        if not self._is_told:
+            self._is_told = True
+            _log.warning("jobnb: %s. Waiting for job %s goes on.", error, self._id[-8:])
+
     def _wait_elsewhere(self, deadline: float) -> bool:
         pause = FIRST_LOOK
-        while not self._look().status.is_final:
+        while not self._has_ended_elsewhere():
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
@@ -317,15 +335,19 @@ class JobHandle(Generic[R]):
     async def ended_elsewhere(self) -> None:
         """Wait for the end by reading the row, without blocking the loop."""
         pause = FIRST_LOOK
-        while not (await self._runtime.database.in_thread(self._look)).status.is_final:
+        while not await self._runtime.database.in_thread(self._has_ended_elsewhere):
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LAST_LOOK)
 
     def _follow(self) -> Iterator[LogLine]:
         seen, pause = 0, FIRST_LOOK
         while True:
-            ended = self.done()
-            lines = self._runtime.run(queries.get_logs, self.job_id, after=seen)
+            try:
+                ended = self.done()
+                lines = self._runtime.run(queries.get_logs, self.job_id, after=seen)
+            except DatabaseUnavailable as error:
+                self._tell_of_outage(error)
+                ended, lines = False, []
             yield from lines
             if lines:
                 seen, pause = lines[-1].n, FIRST_LOOK

@@ -254,7 +254,7 @@ class Job(BaseModel):
         cancel_requested_at: when somebody asked it to stop.
         source: the function's name, module, text, sha256 and so on, where known; None in lists.
         result_error: why the value of a done job was not stored whole.
-        result_order: the orders of dict keys that jsonb does not keep; `value` uses it.
+        result_order: what jsonb does not keep (orders of dict keys, types of NumPy numbers); `value` uses it.
         duration_s: seconds from start to end by a monotonic clock; None before the end.
     """
 

@@ -23,7 +23,7 @@ _registry_lock = threading.Lock()
 
 def runtime_for(settings: Settings) -> Runtime:
     """This process's runtime for these settings; made if there is none."""
-    key = (settings.database_url, settings.home, settings.max_workers, settings.log_lines, os.getpid())
+    key = (settings.database_url, settings.home, settings.max_workers, settings.log_lines, settings.lease, os.getpid())
     with _registry_lock:
         registry = _runtimes()
         for other in [key for key, runtime in registry.items() if runtime.is_closed]:

@@ -18,23 +18,23 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from jobnb import recovery
 from jobnb.caretaker import Caretaker
 from jobnb.db import queries
 from jobnb.db.database import Database
 from jobnb.db.statement import deadline_of
-from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, ServiceClosed, StopRequested
-from jobnb.executors.runner import Runner, as_plain_call
+from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, ServiceClosed
+from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
 from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
+from jobnb.recovery import Recovery
 from jobnb.tracking import feeds
 from jobnb.tracking.execution import Execution
 from jobnb.tracking.executions import Executions
-from jobnb.tracking.work import Work, accept, run_members
+from jobnb.tracking.work import Work, accept, accept_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -60,7 +60,9 @@ class Runtime:
         self._folder = spool_folder(settings.home, self.database)
         self.recorder = Recorder(self.database, self._folder, self.kernel_id, self._sweep, self._note_problem)
         self.runner = Runner(self.recorder.put, self.database.redact, settings.log_lines, self.executions)
-        self.threads = Threads(settings.max_workers)
+        self.threads = Threads(settings.max_workers, self._run)
+
+        self.recovery = Recovery(settings.home, self._folder, self.database, settings.lease)
         self._caretaker = Caretaker(self)
         self._heeded: set[UUID] = set()
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
@@ -75,6 +77,10 @@ class Runtime:
         Raises:
             DatabaseUnavailable: the server can't be reached, or did not answer in time.
         """
+        if not self._opened:
+            # no caretaker does it yet; and who only looks is to see the truth too
+            with contextlib.suppress(DatabaseUnavailable):
+                self.recovery.look()
         self.recorder.settle(deadline_of(query))
         return self.database.run(query, *args, **kwargs)
 
@@ -103,7 +109,7 @@ class Runtime:
             if self._opened:
                 return
             self.database.open()
-            self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id)
+            self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id, self._folder.name)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
             feeds.switch(self.settings.auto_progress)
@@ -112,13 +118,14 @@ class Runtime:
     def submit(
         self,
         work: Work,
+        fn: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        owner: object = None,
+        owner: object,
         announce: Announce | None = None,
     ) -> Execution:
         """Accept a call, checked already, and return at once; `announce` is told before it starts."""
-        execution = self.accept(work, args, kwargs, owner)
+        execution = self.accept(work, fn, args, kwargs, owner)
         if announce is not None:
             announce([execution])
         self._start(execution)
@@ -127,36 +134,35 @@ class Runtime:
     def submit_all(
         self,
         work: Work,
-        items: Iterable[tuple[Any, ...]],
-        group_id: str,
+        fn: Callable[..., Any],
+        items: Sequence[tuple[Any, ...]],
+        group_id: UUID,
         owner: object,
         announce: Announce | None = None,
     ) -> list[Execution]:
         """Accept a call for each item with one write to the spool; `announce` is told before they start."""
         self._check_open()
-        context = contextvars.copy_context()
-        executions, events = [], []
-        for item in items:
-            execution, event = accept(work, item, {}, context, group_id)
+        executions, events = accept_all(work, fn, items, contextvars.copy_context(), group_id)
+        for execution in executions:
             execution.owner = owner
-            executions.append(execution)
-            events.append(event)
             self.executions.add(execution)
         self.recorder.put_all(events)
         self._caretaker.wake()
         if announce is not None:
             announce(executions)
-        if work.place is self.threads:
-            self.threads.start_all([functools.partial(self._run, execution) for execution in executions])
+        if work.place is None:
+            self.threads.add_all(executions)
         else:
             for execution in executions:
                 self._start(execution)
         return executions
 
-    def accept(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None) -> Execution:
+    def accept(
+        self, work: Work, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None
+    ) -> Execution:
         """Accept a call that somebody else runs; `runner` records it."""
         self._check_open()
-        execution, event = accept(work, args, kwargs, contextvars.copy_context(), None)
+        execution, event = accept(work, fn, args, kwargs, contextvars.copy_context())
         execution.owner = owner
         self.executions.add(execution)
         self.recorder.put_all((event,))
@@ -167,6 +173,7 @@ class Runtime:
         self,
         job_id: UUID,
         work: Work,
+        fn: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         owner: object = None,
@@ -174,23 +181,17 @@ class Runtime:
     ) -> tuple[Execution, Future[Any]]:
         """Run a call as a job whose row exists already."""
         self._check_open()
-        execution = Execution(str(job_id), work, args, kwargs, contextvars.copy_context())
+        execution = Execution(str(job_id), work, fn, args, kwargs, contextvars.copy_context())
         execution.owner = owner
-        execution.start_members = run_members(work.options, work.place.name, self.kernel_id, work.callee)
         self.executions.add(execution)
         future: Future[Any] = Future()
+        execution.on_start = future.set_running_or_notify_cancel
         execution.when_ended(lambda: _resolve(future, execution))
         future.add_done_callback(lambda done: execution.request_stop("cancelled") if done.cancelled() else None)
-
-        def begin() -> Any:
-            if not future.set_running_or_notify_cancel():
-                raise StopRequested("cancelled")
-            return _plain_call(execution)()
-
         self._caretaker.wake()
         if announce is not None:
             announce([execution])
-        self._start(execution, begin)
+        self._start(execution)
         return execution, future
 
     def execution_of(self, job_id: UUID | str) -> Execution | None:
@@ -219,9 +220,16 @@ class Runtime:
 
     # -- what the caretaker does
 
-    def recover(self) -> None:
-        """Store and close what dead processes of this host left."""
-        recovery.recover(self.settings.home, self._folder, self.kernel_id, self.recorder, self.database)
+    def keep_signs(self) -> None:
+        """See to it that this process still counts as alive on this host."""
+        if self._kernel_lock is not None and not self.is_closed:
+            self._kernel_lock.keep()
+
+    def observe(self) -> None:
+        """Give up the jobs of processes elsewhere that have been silent for too long."""
+        # all clients of the embedded server are on this host, where locks answer
+        if self.database.embedded is None:
+            self.recovery.observe()
 
     def sweep_now(self) -> None:
         """Record what is new about the running jobs."""
@@ -249,7 +257,7 @@ class Runtime:
             message = "the process no longer has the function and its arguments: submit it again"
             self.database.run(queries.fail_job, job_id, message)
             return
-        self.adopt(job_id, original.work, original.args, original.kwargs, original.owner)
+        self.adopt(job_id, original.work, original.fn, original.args, original.kwargs, original.owner)
 
     # -- the end
 
@@ -298,16 +306,15 @@ class Runtime:
         if self.is_closed:
             raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
 
-    def _start(self, execution: Execution, call: Callable[[], Any] | None = None) -> None:
-        task = functools.partial(self._run, execution, call)
-        if (place := execution.work.place) is self.threads:
-            self.threads.start(task)
+    def _start(self, execution: Execution) -> None:
+        if (place := execution.work.place) is None:
+            self.threads.add(execution)
         else:
-            place.start(task, functools.partial(self._not_run, execution))
+            place.start(functools.partial(self._run, execution), functools.partial(self._not_run, execution))
 
-    def _run(self, execution: Execution, call: Callable[[], Any] | None = None) -> None:
+    def _run(self, execution: Execution) -> None:
         """What an executor runs. The context is copied here: many jobs share the one of their submission."""
-        execution.context.copy().run(self.runner.run, execution, call or _plain_call(execution))
+        execution.context.copy().run(self.runner.run, execution)
 
     def _not_run(self, execution: Execution, words: str) -> None:
         if not execution.is_final:
@@ -322,11 +329,6 @@ class Runtime:
         execution = self.executions.find(job_id)
         if execution is not None:
             execution.problem = problem
-
-
-def _plain_call(execution: Execution) -> Callable[[], Any]:
-    plain = functools.partial(execution.work.fn, *execution.args, **execution.kwargs)
-    return as_plain_call(plain, execution) if execution.work.callee.is_async else plain
 
 
 def _resolve(future: Future[Any], execution: Execution) -> None:

@@ -34,6 +34,17 @@ _BEFORE = {
     JobStatus.DONE: (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS, JobStatus.DONE),
     JobStatus.FAILED: (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS, JobStatus.FAILED),
 }
+RETRY_KEEPS = (
+    "document_id",
+    "property_id",
+    "job_type",
+    "name",
+    "initial_data",
+    "kernel_id",
+    "source",
+    "group_id",
+)
+"""What a job has in common with the one that repeats it."""
 _SCHEDULED = literal("scheduled", jobs.c.status.type)
 _MESSAGE_LIMIT = 100_000
 
@@ -141,25 +152,26 @@ def cancel_job(conn: Connection, job_id: UUID) -> bool:
         JobNotFound: no such job.
     """
     job_id = check_id("job_id", job_id)
-    now = func.now()
-    untaken = (jobs.c.kernel_id.is_(None)) & (jobs.c.status == "scheduled")
-    requested = conn.execute(
-        update(jobs)
-        .where(jobs.c.job_id == job_id, jobs.c.status.in_(("scheduled", "in_progress")))
-        .values(
-            cancel_requested_at=func.coalesce(jobs.c.cancel_requested_at, now),
-            status=case((untaken, literal("failed", jobs.c.status.type)), else_=jobs.c.status),
-            finished_at=case((untaken, _NOW), else_=jobs.c.finished_at),
-            error_kind=case((untaken, "cancelled"), else_=jobs.c.error_kind),
-            error_message=case((untaken, "cancelled before it started"), else_=jobs.c.error_message),
-        )
-    )
+    unfinished = jobs.c.status.in_(("scheduled", "in_progress"))
+    requested = conn.execute(update(jobs).where(jobs.c.job_id == job_id, unfinished).values(cancel_request()))
     if requested.rowcount:
         return True
     # a second statement: the first one's snapshot may be older than the row it waited for
     if conn.execute(select(jobs.c.job_id).where(jobs.c.job_id == job_id)).first() is None:
         raise JobNotFound(job_id)
     return False
+
+
+def cancel_request() -> dict[str, Any]:
+    """What asking an unfinished job to stop changes in its row; a job that no process has taken ends with it."""
+    untaken = (jobs.c.kernel_id.is_(None)) & (jobs.c.status == "scheduled")
+    return {
+        "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
+        "status": case((untaken, literal("failed", jobs.c.status.type)), else_=jobs.c.status),
+        "finished_at": case((untaken, _NOW), else_=jobs.c.finished_at),
+        "error_kind": case((untaken, "cancelled"), else_=jobs.c.error_kind),
+        "error_message": case((untaken, "cancelled before it started"), else_=jobs.c.error_message),
+    }
 
 
 @statement(transaction=True)
@@ -186,19 +198,9 @@ def retry_job(conn: Connection, job_id: UUID) -> Job:
             "submit it again (its source column has the function's text)",
             argument="job_id",
         )
-    kept = (
-        "document_id",
-        "property_id",
-        "job_type",
-        "name",
-        "initial_data",
-        "kernel_id",
-        "source",
-        "group_id",
-    )
     row = conn.execute(
         insert(jobs)
-        .values(job_id=new_job_id(), retry_of=job_id, created_at=_NOW, **{name: old[name] for name in kept})
+        .values(job_id=new_job_id(), retry_of=job_id, created_at=_NOW, **{name: old[name] for name in RETRY_KEEPS})
         .returning(jobs)
     )
     return Job.from_row(row.mappings().one())
