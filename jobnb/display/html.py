@@ -119,12 +119,11 @@ def text_cell(text: str, limit: int) -> str:
 def row_of(job: Job, call: str = "") -> tuple[str, ...]:
     """A job as cells of the table of a group: state, name and arguments, id, time, message."""
     arguments = f'<span style="{DIM}">({_text(call, 40)})</span>' if call else ""
-    progress = bar(job.progress, 80) if job.progress is not None and job.state == "in_progress" else ""
     return (
         badge(job),
         f"{_name(job)}{arguments}",
         _code(job.short_id),
-        f"{progress}{_time(job)}",
+        f"{_small_bar(job)}{_time(job)}",
         _message(job, 420),
     )
 
@@ -172,6 +171,7 @@ def _traceback(job: Job) -> str:
     if not job.traceback:
         return ""
     text = job.traceback if len(job.traceback) <= TRACEBACK_LIMIT else f"…{job.traceback[-TRACEBACK_LIMIT:]}"
+    text = "\n".join(one_line(line, 500) for line in text.splitlines())
     return (
         f'<details style="{FONT};padding-left:13px;margin:0"><summary style="color:{COLORS[job.state]};cursor:pointer;'
         f'{CUT}" title="the traceback">{escape(message(job))}</summary>'
@@ -194,6 +194,10 @@ def _code(text: str) -> str:
 
 def _time(job: Job) -> str:
     return duration(job.elapsed) if job.status.is_final else escape(running_time(job.elapsed, job.progress))
+
+
+def _small_bar(job: Job) -> str:
+    return bar(job.progress, 80) if job.progress is not None and job.state == "in_progress" else ""
 
 
 def _message(job: Job, width: int) -> str:

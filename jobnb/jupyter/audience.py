@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("jobnb")
 
+AT_CELL_END = 100
+"""Messages that the end of a cell may send at once; what is left over is said at the end of the next."""
 KEPT = 100
 """So many finished boards keep their widgets, for pages that are reloaded; older ones are closed."""
 
@@ -41,7 +43,7 @@ class Notebook:
         self._shell = shell
         self._boards: dict[str, Board] = {}
         self._finished: deque[Board] = deque()
-        self._unsettled: set[Board] = set()
+        self._unsettled: dict[Board, None] = {}
         self._running: str | None = shell.cell.get("msg_id")
         self._lock = threading.RLock()
         self._watch = Watch()
@@ -89,15 +91,15 @@ class Notebook:
         here, self._running = self._running, None
         with self._lock:
             unsettled = list(self._unsettled)
+        left = AT_CELL_END
         for board in unsettled:
             with board.lock:
                 board.look()
-                if board.is_over:
-                    board.view.update(board)
-                    board.view.settle(board, elsewhere=False)
-                    self._unsettled.discard(board)
+                if board.is_over and left > 0:
+                    left -= board.view.settle(board, elsewhere=False)
+                    self._unsettled.pop(board, None)
                 elif board.cell.get("msg_id") == here:
-                    board.view.at_cell_end(board)
+                    left -= board.view.at_cell_end(board)
 
     def cleared(self, cell: dict[str, Any]) -> None:
         """A job has cleared the output of its cell: show the card again."""
@@ -116,7 +118,7 @@ class Notebook:
                 new = handles
             else:
                 new = board.add(handles, as_table=as_table)
-            self._unsettled.add(board)
+            self._unsettled[board] = None
             self._pump.add(board)
         for handle in new:
             if not handle.is_here:

@@ -63,8 +63,10 @@ class WidgetView:
 
     def settle(self, board: Board, *, elsewhere: bool) -> int:
         """Put static HTML in the place of the widgets, and send the widgets what is final once more."""
-        for row in self._rows:
-            row.text.send_state("value")
+        self.update(board)
+        if elsewhere:
+            for row in self._rows:
+                row.text.send_state("value")
         data = {"text/plain": board.text(), "text/html": board.html()}
         self._shell.update(data, self._display_id, board.cell if elsewhere else None)
         return len(self._rows) + 1

@@ -59,6 +59,16 @@ class Cell:
         return "".join(output.text for output in self.outputs if output.kind == "execute_result")
 
     @property
+    def shown(self) -> list[str]:
+        """The texts of what it displayed, its last expression included."""
+        return [_plain(output.text) for output in self.outputs if output.kind in ("display_data", "execute_result")]
+
+    @property
+    def reply(self) -> dict[str, Any]:
+        """What the kernel answered: the status, the name and message of what it raised, what went into the pager."""
+        return self.wait()
+
+    @property
     def error(self) -> str:
         """Its traceback, without colours; empty if it raised nothing."""
         return "".join(output.text for output in self.outputs if output.kind == "error")
@@ -112,6 +122,10 @@ class Kernel:
         cell.wait(seconds)
         return cell
 
+    def ask(self, kind: str, **content: Any) -> dict[str, Any]:
+        """Send a request of the client, such as `complete`; gives the reply."""
+        return self._answer(getattr(self._client, kind)(**content), 20.0)
+
     def send_comm(self, comm_id: str, data: dict[str, Any]) -> None:
         """Send what a widget's page sends."""
         message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
@@ -131,15 +145,20 @@ class Kernel:
         self._manager.interrupt_kernel()
 
     def wait_for_reply(self, message_id: str, seconds: float) -> dict[str, Any]:
+        content = self._answer(message_id, seconds)
+        # its output comes on another socket, and ends with `idle`
+        self.wait_until(lambda: any(_is_idle(message, message_id) for message in self.messages))
+        return content
+
+    def _answer(self, message_id: str, seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while message_id not in self._replies:
             try:
                 reply = self._client.shell_channel.get_msg(timeout=max(0.01, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"cell {self._cells[message_id]} did not end within {seconds} s") from None
+                number = self._cells.get(message_id, "?")
+                raise AssertionError(f"cell {number} did not end within {seconds} s") from None
             self._replies[reply["parent_header"].get("msg_id")] = reply
-        # its output comes on another socket, and ends with `idle`
-        self.wait_until(lambda: any(_is_idle(message, message_id) for message in self.messages))
         return self._replies[message_id]["content"]
 
     def wait_until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
