@@ -97,7 +97,7 @@ COMMENT ON COLUMN jobs.cancel_requested_at IS 'when somebody asked it to stop; i
 COMMENT ON COLUMN jobs.cancel_force IS 'true if it is to be stopped although its code does not listen';
 COMMENT ON COLUMN jobs.source IS 'function name, module, text, sha256, notebook, git commit, where known';
 COMMENT ON COLUMN jobs.result_error IS 'why the value of a done job was not stored whole; the result is then a preview';
-COMMENT ON COLUMN jobs.result_order IS 'the orders of dict keys in the result that jsonb does not keep';
+COMMENT ON COLUMN jobs.result_order IS 'what jsonb does not keep of the result: the orders of dict keys, the types of NumPy numbers';
 COMMENT ON COLUMN jobs.duration_s IS 'seconds from start to end by the monotonic clock of the process that ran it';
 
 -- The processes that run jobs.
@@ -127,7 +127,7 @@ CREATE TABLE IF NOT EXISTS job_logs (
     PRIMARY KEY (job_id, n)
 );
 COMMENT ON COLUMN job_logs.n IS 'counts from 1 within the job';
-COMMENT ON COLUMN job_logs.stream IS 'stdout, stderr, log, or jobnb (a remark of our own)';
+COMMENT ON COLUMN job_logs.stream IS 'stdout, stderr, log, display (what it showed, as text), or jobnb (a remark of our own)';
 
 -- Values too big, or too binary, for jobs.result.
 CREATE TABLE IF NOT EXISTS job_values (
@@ -143,9 +143,10 @@ ALTER TABLE job_values ALTER COLUMN data SET STORAGE EXTERNAL; -- the kinds kept
 
 -- Progress and heartbeat are in no index, so that their updates stay cheap.
 CREATE INDEX IF NOT EXISTS jobs_active_idx   ON jobs (kernel_id, job_id) WHERE status IN ('scheduled', 'in_progress');
-CREATE INDEX IF NOT EXISTS jobs_failed_idx   ON jobs (finished_at) WHERE status = 'failed';
+CREATE INDEX IF NOT EXISTS jobs_failed_idx   ON jobs (finished_at) INCLUDE (error_kind) WHERE status = 'failed';
 CREATE INDEX IF NOT EXISTS jobs_finished_idx ON jobs (finished_at);
-CREATE INDEX IF NOT EXISTS jobs_created_idx  ON jobs (created_at, job_id);
+-- read backwards: newest first, rows without a time last
+CREATE INDEX IF NOT EXISTS jobs_created_idx  ON jobs (created_at NULLS FIRST, job_id);
 CREATE INDEX IF NOT EXISTS jobs_type_idx     ON jobs (job_type text_pattern_ops, job_id);
 CREATE INDEX IF NOT EXISTS jobs_group_idx    ON jobs (group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_document_idx ON jobs (document_id) WHERE document_id IS NOT NULL;

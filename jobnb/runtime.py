@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
@@ -21,27 +22,20 @@ from jobnb.caretaker import Caretaker
 from jobnb.db import queries
 from jobnb.db.database import Database
 from jobnb.db.statement import deadline_of
-from jobnb.errors import (
-    DatabaseUnavailable,
-    InvalidInput,
-    JobLost,
-    JobnbError,
-    JobNotFound,
-    ServiceClosed,
-    StopRequested,
-)
+from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, JobnbError, JobNotFound, ServiceClosed
 from jobnb.executors.force import force_stop
-from jobnb.executors.runner import Runner, as_plain_call
+from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
 from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
 from jobnb.recovery import Recovery
+from jobnb.tracking import feeds
 from jobnb.tracking.execution import Execution
 from jobnb.tracking.executions import Executions
-from jobnb.tracking.work import Work, accept, run_members
+from jobnb.tracking.work import Work, accept, accept_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -49,6 +43,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Announce = Callable[[list[Execution]], None]
+"""Told of accepted jobs, before they start; whoever shows them."""
 
 _log = logging.getLogger("jobnb")
 
@@ -68,7 +64,8 @@ class Runtime:
         self._folder = spool_folder(settings.home, self.database)
         self.recorder = Recorder(self.database, self._folder, self.kernel_id, self._sweep, self._note_problem)
         self.runner = Runner(self.recorder.put, self.database.redact, settings.log_lines, self.executions)
-        self.threads = Threads(settings.max_workers)
+        self.threads = Threads(settings.max_workers, self._run)
+
         self.recovery = Recovery(settings.home, self._folder, self.database, settings.lease)
         self._caretaker = Caretaker(self)
         self._heeded: set[UUID] = set()
@@ -120,38 +117,57 @@ class Runtime:
             self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id, self._folder.name)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
+            feeds.switch(self.settings.auto_progress)
             self._opened = True
 
-    def submit(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None) -> Execution:
-        """Accept a call, checked already, and return at once."""
-        execution = self.accept(work, args, kwargs, owner)
+    def submit(
+        self,
+        work: Work,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        owner: object,
+        announce: Announce | None = None,
+    ) -> Execution:
+        """Accept a call, checked already, and return at once; `announce` is told before it starts."""
+        execution = self.accept(work, fn, args, kwargs, owner)
+        if announce is not None:
+            announce([execution])
         self._start(execution)
         return execution
 
-    def submit_all(self, work: Work, items: Iterable[tuple[Any, ...]], group_id: str, owner: object) -> list[Execution]:
-        """Accept a call for each item with one write to the spool."""
+    def submit_all(
+        self,
+        work: Work,
+        fn: Callable[..., Any],
+        items: Sequence[tuple[Any, ...]],
+        group_id: UUID,
+        owner: object,
+        announce: Announce | None = None,
+    ) -> list[Execution]:
+        """Accept a call for each item with one write to the spool; `announce` is told before they start."""
         self._check_open()
-        context = contextvars.copy_context()
-        executions, events = [], []
-        for item in items:
-            execution, event = accept(work, item, {}, context, group_id)
+        executions, events = accept_all(work, fn, items, contextvars.copy_context(), group_id)
+        for execution in executions:
             execution.owner = owner
-            executions.append(execution)
-            events.append(event)
             self.executions.add(execution)
         self.recorder.put_all(events)
         self._caretaker.wake()
-        if work.place is self.threads:
-            self.threads.start_all([functools.partial(self._run, execution) for execution in executions])
+        if announce is not None:
+            announce(executions)
+        if work.place is None:
+            self.threads.add_all(executions)
         else:
             for execution in executions:
                 self._start(execution)
         return executions
 
-    def accept(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None) -> Execution:
+    def accept(
+        self, work: Work, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None
+    ) -> Execution:
         """Accept a call that somebody else runs; `runner` records it."""
         self._check_open()
-        execution, event = accept(work, args, kwargs, contextvars.copy_context(), None)
+        execution, event = accept(work, fn, args, kwargs, contextvars.copy_context())
         execution.owner = owner
         self.executions.add(execution)
         self.recorder.put_all((event,))
@@ -159,25 +175,28 @@ class Runtime:
         return execution
 
     def adopt(
-        self, job_id: UUID, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None
+        self,
+        job_id: UUID,
+        work: Work,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        owner: object = None,
+        announce: Announce | None = None,
     ) -> tuple[Execution, Future[Any]]:
         """Run a call as a job whose row exists already."""
         self._check_open()
-        execution = Execution(str(job_id), work, args, kwargs, contextvars.copy_context())
+        execution = Execution(str(job_id), work, fn, args, kwargs, contextvars.copy_context())
         execution.owner = owner
-        execution.start_members = run_members(work.options, work.place.name, self.kernel_id, work.callee)
         self.executions.add(execution)
         future: Future[Any] = Future()
+        execution.on_start = future.set_running_or_notify_cancel
         execution.when_ended(lambda: _resolve(future, execution))
         future.add_done_callback(lambda done: execution.request_stop("cancelled") if done.cancelled() else None)
-
-        def begin() -> Any:
-            if not future.set_running_or_notify_cancel():
-                raise StopRequested("cancelled")
-            return _plain_call(execution)()
-
         self._caretaker.wake()
-        self._start(execution, begin)
+        if announce is not None:
+            announce([execution])
+        self._start(execution)
         return execution, future
 
     def execution_of(self, job_id: UUID | str) -> Execution | None:
@@ -268,7 +287,7 @@ class Runtime:
             message = "the process no longer has the function and its arguments: submit it again"
             self.database.run(queries.fail_job, job_id, message)
             return
-        self.adopt(job_id, original.work, original.args, original.kwargs, original.owner)
+        self.adopt(job_id, original.work, original.fn, original.args, original.kwargs, original.owner)
 
     # -- the end
 
@@ -318,16 +337,15 @@ class Runtime:
         if self.is_closed:
             raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
 
-    def _start(self, execution: Execution, call: Callable[[], Any] | None = None) -> None:
-        task = functools.partial(self._run, execution, call)
-        if (place := execution.work.place) is self.threads:
-            self.threads.start(task)
+    def _start(self, execution: Execution) -> None:
+        if (place := execution.work.place) is None:
+            self.threads.add(execution)
         else:
-            place.start(task, functools.partial(self._not_run, execution))
+            place.start(functools.partial(self._run, execution), functools.partial(self._not_run, execution))
 
-    def _run(self, execution: Execution, call: Callable[[], Any] | None = None) -> None:
+    def _run(self, execution: Execution) -> None:
         """What an executor runs. The context is copied here: many jobs share the one of their submission."""
-        execution.context.copy().run(self.runner.run, execution, call or _plain_call(execution))
+        execution.context.copy().run(self.runner.run, execution)
 
     def _not_run(self, execution: Execution, words: str) -> None:
         if not execution.is_final:
@@ -342,11 +360,6 @@ class Runtime:
         execution = self.executions.find(job_id)
         if execution is not None:
             execution.problem = problem
-
-
-def _plain_call(execution: Execution) -> Callable[[], Any]:
-    plain = functools.partial(execution.work.fn, *execution.args, **execution.kwargs)
-    return as_plain_call(plain, execution) if execution.work.callee.is_async else plain
 
 
 def _resolve(future: Future[Any], execution: Execution) -> None:

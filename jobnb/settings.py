@@ -28,6 +28,8 @@ class Settings:
             `JOBNB_EXIT_GRACE`.
         lease: seconds of silence after which the jobs of a process on another host are marked as lost, in
             [1, 86400]. From `JOBNB_LEASE`.
+        auto_progress: whether the bars of tqdm and rich in jobs are the jobs' progress; for the whole process. From
+            `JOBNB_AUTO_PROGRESS`.
     """
 
     database_url: str | None = None
@@ -37,6 +39,7 @@ class Settings:
     log_lines: int = 20_000
     exit_grace: float = 2.0
     lease: float = 900.0
+    auto_progress: bool = True
 
     def __repr__(self) -> str:
         where = "embedded" if self.database_url is None else "DATABASE_URL (not shown)"
@@ -53,7 +56,8 @@ class Settings:
         written |= {name: (value, name) for name, value in given.items() if value is not None}
         values: dict[str, Any] = {name: _CHECKS[name](value, origin) for name, (value, origin) in written.items()}
         settings = cls(**values)
-        return replace(settings, home=settings.home.expanduser().absolute())
+        # two spellings of one folder (a symbolic link) are one home: it is a key, and holds locks
+        return replace(settings, home=Path(os.path.realpath(settings.home.expanduser())))
 
 
 _VARIABLES = {"database_url": "DATABASE_URL"} | {
@@ -120,6 +124,14 @@ def _lease(value: object, origin: str) -> float:
     return _seconds(value, origin, 1, 86_400)
 
 
+def _switch(value: object, origin: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    switch = words.get(str(value).strip().lower())
+    if switch is None:
+        raise ConfigurationError(f"{origin} is {value!r}: give true or false")
+    return switch
+
+
 def _display(value: object, origin: str) -> Display:
     for known in get_args(Display):
         if value == known:
@@ -135,4 +147,5 @@ _CHECKS = {
     "log_lines": _count,
     "exit_grace": _seconds,
     "lease": _lease,
+    "auto_progress": _switch,
 }

@@ -280,6 +280,26 @@ EXACT: list[Any] = [
     {Slotted(1, 2): {Point(1)}},
     pd.NaT,
     pd.NA,
+    np.float64(0.93),
+    np.float64(-0.0),
+    np.float64("nan"),
+    np.float64(1e300),
+    np.float32(0.1),
+    np.float16("inf"),
+    np.bool_(True),
+    np.int8(-128),
+    np.uint64(2**64 - 1),
+    np.int64(-(2**63)),
+    np.complex64(1 + 2j),
+    np.complex128(complex(-0.0, math.nan)),
+    np.str_("Größe"),
+    np.bytes_(b"\x00"),
+    {"zz": np.float32(0.1), "a": [np.int64(3), 3, np.int64(4), True, np.True_], "b": (np.str_("x"), "x")},
+    [np.float64(n) for n in range(1000)],
+    {np.int16(1): {np.float64(1.5)}, (np.int8(2), "x"): np.int8(3)},
+    Run("a", [np.float64(0.5), 0.5], {"zz": np.float32(1e-10), "a": {"y": np.uint8(1), "é": 1}}),
+    np.array([np.float32(1), 1, np.int8(1)], dtype=object),
+    {"$t": np.int64(1), "result": np.int64(2)},
     np.datetime64("2026-01-01T00:00:00.000000001"),
     np.datetime64("NaT"),
     np.timedelta64(5, "ns"),
@@ -430,9 +450,13 @@ def test_plain_values_stay_plain_for_sql(database_url: str) -> None:
     metrics = {"accuracy": np.float64(0.93), "n": np.int64(3), "ok": np.bool_(True), "name": np.str_("x")}
     encoded = encode(metrics)
     assert json.loads(encoded.json) == {"accuracy": 0.93, "n": 3, "ok": True, "name": "x"}
+    small = encode({"rate": 1e-05, "loss": np.float32(3e-07)})
+    assert json.loads(small.json)["rate"] == 1e-05
     with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT (%s::jsonb ->> 'accuracy')::float8", (encoded.json,)).fetchone()
-    assert row == (0.93,)
+        assert row == (0.93,)
+        row = connection.execute("SELECT (%s::jsonb ->> 'rate')::float8", (small.json,)).fetchone()
+        assert row == (1e-05,)
 
 
 def test_the_order_is_stored_only_where_jsonb_loses_it() -> None:
@@ -483,8 +507,6 @@ def test_subclasses_and_wrappers_keep_their_value_and_order() -> None:
     cases: list[tuple[Any, Any]] = [
         (Text("x"), "x"),
         (Whole(3), 3),
-        (np.float64(-0.0), -0.0),
-        (np.float32(0.5), 0.5),
         (moved, {"b": 2, "a": 1}),
         (collections.defaultdict(list, zz=[1], a=[2]), {"zz": [1], "a": [2]}),
         (collections.Counter("hello"), {"h": 1, "e": 1, "l": 2, "o": 1}),
@@ -924,3 +946,86 @@ def test_previews_are_short_fast_and_readable() -> None:
 def test_the_common_values_take_microseconds(value: Any) -> None:
     best = min(timeit.repeat(lambda: encode(value), number=2000, repeat=10)) / 2000
     assert best < 20e-6  # about 1 µs here; the bound is for a busy machine
+
+
+def test_the_types_of_numpy_numbers_stand_beside_plain_numbers() -> None:
+    encoded = encode({"accuracy": np.float64(0.93), "n": [np.int64(1), np.int64(2)], "plain": 1.5})
+    assert json.loads(encoded.json) == {"accuracy": 0.93, "n": [1, 2], "plain": 1.5}
+    assert json.loads(encoded.order or "")["numpy"] == [4, 0, 2, "i8", 1, 1, "f8"]
+    assert len(encode([np.float64(n) for n in range(10_000)]).order or "") < 60
+
+
+def test_wrapping_the_value_does_not_disturb_its_types(jsonb: Any) -> None:
+    value = {"result": {"bb": np.int8(1), "a": 2}, "a": 5, "zz": np.float32(0.5)}
+    encoded = encode(value)
+    tree, kept = jsonb(encoded._replace(json=f'{{"result": {encoded.json}}}'))
+    assert same(decode(tree, kept), {"result": value})
+    assert same(decode(tree["result"], kept), value)
+
+
+def test_types_that_no_longer_fit_are_ignored() -> None:
+    encoded = encode({"a": np.int8(1), "b": np.float32(0.5), "c": 1})
+    tree, kept = json.loads(encoded.json), json.loads(encoded.order or "")
+    assert same(decode({**tree, "d": 1}, kept), {**tree, "d": 1})
+    for edited in ({"a": 1000, "b": "text", "c": 1}, {"a": 1.5, "b": 0.1, "c": 1}, {"a": None, "b": 1e300, "c": 1}):
+        assert same(decode(edited, kept), edited)
+    assert same(decode(tree, kept), {"a": np.int8(1), "b": np.float32(0.5), "c": 1})
+    for nonsense in (
+        5,
+        [],
+        [3],
+        [3, 1],
+        [3, 0, 1, "O"],
+        [3, 0, 1, 5],
+        ["3", 0, 1, "i1"],
+        [3, -1, 10**9, "i1"],
+        [3, 0, 10**12, "x"],
+    ):
+        assert same(decode(tree, {"order": None, "numpy": nonsense}), tree), nonsense
+        assert same(decode(tree, {"numpy": nonsense, "order": nonsense}), tree), nonsense
+
+
+def test_numpy_numbers_are_plain_ones_where_there_is_no_numpy() -> None:
+    encoded = encode({"a": np.int8(1), "b": [np.float64("nan"), np.uint64(2**63), np.str_("x")]})
+    code = (
+        "import sys, json; sys.modules['numpy'] = None\n"
+        "from jobnb.values import decode\n"
+        "print(decode(*map(json.loads, sys.argv[1:])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, encoded.json, encoded.order or ""], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "{'a': 1, 'b': [nan, 9223372036854775808, 'x']}\n"
+
+
+def test_attributes_beside_the_fields_of_a_dataclass_come_back_where_they_can_be_stored(jsonb: Any) -> None:
+    value = Run("a", [1.0])
+    value.note = {"zz": (np.float32(1),), "a": 2}  # type: ignore[attr-defined]
+    encoded = encode(value)
+    assert (encoded.error, encoded.warnings) == (None, ())
+    again = decode(*jsonb(encoded))
+    assert same(again, value)
+    assert same(vars(again), vars(value))
+    value.lock = threading.Lock()  # type: ignore[attr-defined]
+    encoded = encode(value)
+    assert encoded.error is None
+    assert encoded.warnings == ("attributes beside the fields that can't be stored were dropped",)
+    assert same(decode(*jsonb(encoded)).note, value.note)  # type: ignore[attr-defined]
+
+
+def test_attributes_beside_the_content_of_a_container_are_not_dropped_in_silence() -> None:
+    class Rows(list[Any]):
+        pass
+
+    class Quantity(np.ndarray):
+        pass
+
+    rows, quantity = Rows([1]), np.arange(2.0).view(Quantity)
+    assert encode([rows, quantity]).warnings == ()
+    rows.source, quantity.unit = "a.csv", "m"  # type: ignore[attr-defined]
+    encoded = encode([rows, quantity])
+    assert encoded.error is None
+    assert encoded.warnings == (
+        "attributes of a Rows beside its content were dropped",
+        "attributes of a Quantity beside its content were dropped",
+    )

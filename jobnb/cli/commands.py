@@ -118,7 +118,8 @@ def url() -> None:
     database.open()
     if database.embedded is not None:
         parts = database.embedded.conninfo()
-        click.echo(f"postgresql://{parts['user']}@/{parts['dbname']}?host={_quoted(parts['host'])}")
+        place = f"host={_quoted(parts['host'])}&port={parts['port']}"  # or it would be PGPORT
+        click.echo(f"postgresql://{parts['user']}@/{parts['dbname']}?{place}")
         database.embedded.leave_running()  # for the tool that this address is for
     elif database.url is not None:
         click.echo(database.url.sqlalchemy().render_as_string(hide_password=True))

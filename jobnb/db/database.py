@@ -18,7 +18,7 @@ from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
-from jobnb.db import certificates, schema
+from jobnb.db import certificates, isolation, schema
 from jobnb.db.deadline import Watchdog, connect_within
 from jobnb.db.embedded import EmbeddedServer, embedded_server
 from jobnb.db.statement import deadline_of, needs_transaction
@@ -75,7 +75,7 @@ class Database:
         self._readers = self._engine(pool_size=3, max_overflow=5, pool_recycle=240, pool_timeout=10)
         event.listen(self._readers, "checkout", self._ping)
         self._writing: psycopg.Connection[Any] | None = None
-        self._threads = DaemonPool(4, "jobnb-db")
+        self._threads: DaemonPool[Callable[[], object]] = DaemonPool(4, "jobnb-db", lambda call: call())
         self._schema_checked = self._closed = False
         self._opening = threading.Lock()
 
@@ -183,7 +183,7 @@ class Database:
         if self._writing is not None:
             self._writing.close()
         if self.embedded is not None:
-            self.embedded.release()
+            self.embedded.release(self)
 
     def forget(self) -> None:
         """After a fork, in the child: drop the parent's connections without closing them."""
@@ -244,15 +244,13 @@ class Database:
     def _connect(self) -> psycopg.Connection[Any]:
         with translated(self.where, self.redact):
             if self.embedded is not None:
-                self.embedded.ensure_running()
-                options = {**self.embedded.conninfo(), **_CONNECT_OPTIONS}
+                self.embedded.ensure_running(self)
+                attempt = functools.partial(isolation.connect, **{**self.embedded.conninfo(), **_CONNECT_OPTIONS})
             else:
                 assert self.url is not None
-                options = {**_CONNECT_OPTIONS, **self.url.conninfo()}
+                attempt = functools.partial(psycopg.connect, **{**_CONNECT_OPTIONS, **self.url.conninfo()})
             try:
-                connection: psycopg.Connection[Any] = connect_within(
-                    CONNECT_SECONDS, functools.partial(psycopg.connect, **options)
-                )
+                connection: psycopg.Connection[Any] = connect_within(CONNECT_SECONDS, attempt)
             except psycopg.OperationalError as error:
                 raise self._with_reason(error) from None
             return connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobnb.display.words import SYMBOLS, duration, message, one_line, state_word, title
+from jobnb.display.words import SYMBOLS, duration, message, one_line, percent, running_time, state_word, title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ def bar(fraction: float | None, width: int = 20) -> str:
     if fraction is None:
         return ""
     full = round(fraction * width)
-    return f"{'█' * full}{'░' * (width - full)} {fraction:4.0%}"
+    return f"{'█' * full}{'░' * (width - full)} {percent(fraction):>4}"
 
 
 def job_line(job: Job) -> str:
@@ -29,7 +29,7 @@ def job_line(job: Job) -> str:
         if title(job) == job.job_type
         else f"{one_line(title(job), 60)} ({one_line(job.job_type)})",
         bar(job.progress) if job.state == "in_progress" else "",
-        duration(job.elapsed),
+        duration(job.elapsed) if job.status.is_final else running_time(job.elapsed, job.progress),
         message(job),
     ]
     return "  ".join(part for part in parts if part)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 1_000
 TRACEBACK_LIMIT = 100_000
-_OURS = str(Path(__file__).parent)
+_OURS = tuple(str(Path(__file__).parents[1] / room) for room in ("executors", "jupyter"))
 _LIBRARY = str(Path(traceback.__file__).parent)
 
 
@@ -55,4 +55,4 @@ def formatted(error: BaseException, redact: Callable[[str], str]) -> str:
 
 
 def _is_machinery(filename: str) -> bool:
-    return filename.startswith((_OURS, f"{_LIBRARY}/asyncio", f"{_LIBRARY}/contextvars"))
+    return filename.startswith((*_OURS, f"{_LIBRARY}/asyncio", f"{_LIBRARY}/contextvars"))

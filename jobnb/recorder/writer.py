@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jobnb.db import queries
 from jobnb.errors import DatabaseUnavailable, JobnbError
-from jobnb.recorder.batch import Record, payload
+from jobnb.recorder.batch import payload
+from jobnb.recorder.events import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from jobnb.recorder.batch import Batch
+    from jobnb.recorder.events import Event
 
 _log = logging.getLogger("jobnb")
 
@@ -93,7 +95,7 @@ class Writer:
         """Stop waiting for a server that is away; what is not sent stays in the spool."""
         self._stop.set()
 
-    def _insist(self, statement: Callable[..., None], records: list[Record]) -> None:
+    def _insist(self, statement: Callable[..., None], records: list[Event]) -> None:
         if not records or (error := self._deliver(statement, records)) is None:
             return
         if len(records) > 1:
@@ -103,7 +105,7 @@ class Writer:
         else:
             self._degrade(statement, records[0], error)
 
-    def _deliver(self, statement: Callable[..., None], records: list[Record]) -> JobnbError | None:
+    def _deliver(self, statement: Callable[..., None], records: list[Event]) -> JobnbError | None:
         """Send until the server has the records (None), or has proved that it can't take them (the reason)."""
         pause, tries, answers = FIRST_PAUSE, 0, 0
         while True:
@@ -124,15 +126,16 @@ class Writer:
                 self._succeeded()
                 return None
 
-    def _degrade(self, statement: Callable[..., None], record: Record, error: JobnbError) -> None:
+    def _degrade(self, statement: Callable[..., None], record: Event, error: JobnbError) -> None:
         for smaller in _smaller_forms(record, str(error)):
-            if self._deliver(statement, [Record(record.job_id, smaller)]) is None:
+            if self._deliver(statement, [_replaced(record, smaller)]) is None:
                 self._on_problem(record.job_id, f"stored without some of its data: {error}")
                 return
         self._bury(record, error)
 
-    def _bury(self, record: Record, error: JobnbError) -> None:
-        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": _whole(record)})
+    def _bury(self, record: Event, error: JobnbError) -> None:
+        record_text = record.members if record.kind is EventKind.LOGS else json.dumps(_columns(record))
+        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": record_text})
         self._dead_letters.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._dead_letters, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
@@ -157,24 +160,28 @@ class Writer:
         self.down_since, self.last_error, self._told = None, None, False
 
 
-def _texts(records: list[Record]) -> list[str]:
+def _texts(records: list[Event]) -> list[str]:
     """The parameters of a statement."""
     json_text, shared = payload(records)
     return [json_text, shared] if shared != "[]" else [json_text]
 
 
-def _whole(record: Record) -> str:
-    return f"{record.json[:-1]},{record.shared}}}" if record.shared else record.json
+def _columns(record: Event) -> dict[str, Any]:
+    """The record's columns, what it shares with others included."""
+    columns: dict[str, Any] = json.loads(f"{{{','.join(filter(None, (record.shared, record.members)))}}}")
+    return columns
 
 
-def _smaller_forms(record: Record, why: str) -> list[str]:
-    """The record without its bulk, and then without its references too; logs have no smaller form."""
-    rows = json.loads(f"[{_whole(record)}]")
-    if "attempt" not in rows[0]:
+def _replaced(record: Event, columns: dict[str, Any]) -> Event:
+    return record._replace(members=json.dumps(columns)[1:-1], shared="")
+
+
+def _smaller_forms(record: Event, why: str) -> list[dict[str, Any]]:
+    """The columns without the bulky ones, and then without references too; logs have no smaller form."""
+    if record.kind is EventKind.LOGS:
         return []
-    columns: dict[str, Any] = rows[0]
+    columns = _columns(record)
     smaller = {name: value for name, value in columns.items() if name not in _OPTIONAL}
     if columns.get("status") == "done":
         smaller["result_error"] = f"the database refused the value: {why}"[:500]
-    bare = {name: value for name, value in smaller.items() if name not in _REFERENCES}
-    return [json.dumps(smaller), json.dumps(bare)]
+    return [smaller, {name: value for name, value in smaller.items() if name not in _REFERENCES}]

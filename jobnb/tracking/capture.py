@@ -13,26 +13,58 @@ import contextvars
 import logging
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from jobnb.tracking.execution import current
+
+if TYPE_CHECKING:
+    from jobnb.tracking.execution import Execution
 
 _muted: contextvars.ContextVar[bool] = contextvars.ContextVar("jobnb_muted", default=False)
 _formatter = logging.Formatter("%(levelname)s %(name)s: %(message)s")
 _installed = threading.Event()
 
 
+Echo = Callable[["Execution", str, str], bool]
+Around = Callable[["Execution", Callable[[], Any]], Any]
+
+echo: Echo | None = None
+"""Shows what a job prints somewhere else than where it is printed; returns False to let it pass. A notebook's hook."""
+around: Around | None = None
+"""Calls the function of a job, with something before and after it, in the job's thread. A notebook's hook."""
+
+
 class JobStream:
-    """A stream that also writes to the log of the job it is called from; everything else is the stream's own."""
+    """A stream that also writes to the log of the job it is called from; everything else is the stream's own.
+
+    IPython replaces the `write` of `sys.stdout` while a cell runs, to remember what the cell printed. What it sets is
+    used outside of jobs only: a job's text is not the cell's that happens to run.
+    """
 
     def __init__(self, stream: Any, name: str) -> None:
         self.stream, self._name = stream, name
+        self._replaced: Any = None
 
-    def write(self, text: str) -> Any:
-        """Write `text`; into the job's log too, if this is a job's code."""
-        execution = current.get()
-        if execution is not None and not _muted.get():
-            execution.write(self._name, str(text))
+    @property
+    def write(self) -> Callable[[str], Any]:
+        """Write a text; into the job's log too, if this is a job's code."""
+        if current.get() is not None:
+            return self._write_in_job
+        return self.stream.write if self._replaced is None else self._replaced  # type: ignore[no-any-return]
+
+    @write.setter
+    def write(self, write: Callable[[str], Any]) -> None:
+        self._replaced = write
+
+    def _write_in_job(self, text: str) -> Any:
+        execution, text = current.get(), str(text)
+        if execution is None:
+            return self.stream.write(text)
+        if not _muted.get():
+            execution.write(self._name, text)
+        if echo is not None and echo(execution, self._name, text):
+            return len(text)
         return self.stream.write(text)
 
     def writelines(self, lines: Any) -> None:
@@ -57,6 +89,13 @@ def install() -> None:
         _installed.set()
         _wrap_logging()
         _wrap_threads()
+
+
+def start_outside(work: Callable[[], object], name: str) -> threading.Thread:
+    """Start a thread that belongs to no job, even if a job's code starts it."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    contextvars.Context().run(thread.start)
+    return thread
 
 
 def uninstall_streams() -> None:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from jobnb.values.arrays import read_array, read_masked, read_scalar
+from jobnb.values.beside import restore
 from jobnb.values.classes import rebuild
-from jobnb.values.order import restore
+from jobnb.values.numpy_types import as_numpy
 from jobnb.values.stored import NotStored
 from jobnb.values.tags import PREVIEW, TAG
 from jobnb.values.text import unpack
@@ -34,7 +35,7 @@ def decode(value: Any, order: Any = None) -> Any:
 
     Args:
         value: as `json.loads` gave it; with or without the wrapping `{"result": ...}`.
-        order: the orders of keys stored beside it, likewise.
+        order: what was stored beside it, likewise: the orders of keys, and NumPy's types.
     """
     try:
         return _READER.node(restore(value, order))
@@ -119,6 +120,16 @@ def _complex(_reader: Reader, tree: Tag) -> complex:
     return complex(float(tree["re"]), float(tree["im"]))
 
 
+def _numpy_too(decoder: Decoder) -> Decoder:
+    """Also for a NumPy scalar that can't be a plain number either: a NaN, a large integer."""
+
+    def decode_scalar(reader: Reader, tree: Tag) -> Any:
+        value = decoder(reader, tree)
+        return as_numpy(value, tree["dtype"]) if "dtype" in tree else value
+
+    return decode_scalar
+
+
 def _datetime(_reader: Reader, tree: Tag) -> datetime:
     moment = datetime.fromisoformat(tree["v"])
     zone = _zone(tree)
@@ -169,11 +180,11 @@ _FLAVOURS: dict[str, tuple[type[PurePath], type[PurePath], str]] = {
 }
 _DECODERS: dict[str, Decoder] = {
     PREVIEW: lambda _, tree: NotStored(str(tree["type"]), str(tree["text"])),
-    "str": lambda _, tree: unpack(tree["b64"]),
-    "int": lambda _, tree: int(tree["hex"], 16),
-    "float": lambda _, tree: float(tree["v"]),
-    "complex": _complex,
-    "bytes": _bytes,
+    "str": _numpy_too(lambda _, tree: unpack(tree["b64"])),
+    "int": _numpy_too(lambda _, tree: int(tree["hex"], 16)),
+    "float": _numpy_too(lambda _, tree: float(tree["v"])),
+    "complex": _numpy_too(_complex),
+    "bytes": _numpy_too(_bytes),
     "bytearray": lambda reader, tree: bytearray(_bytes(reader, tree)),
     "dict": _dict,
     "tuple": _tuple,

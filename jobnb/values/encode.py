@@ -9,8 +9,9 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobnb.errors import InvalidInput
+from jobnb.values.beside import beside, key_orders
 from jobnb.values.kinds import encoder_for
-from jobnb.values.order import key_orders
+from jobnb.values.numpy_types import take_types
 from jobnb.values.preview import preview
 from jobnb.values.tags import MAX_INTEGER, MAX_JSON, TAG
 from jobnb.values.walk import TOO_BIG, GiveUp, Walk, is_interrupt, is_kept, preview_tag
@@ -29,7 +30,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         json: strict JSON in ASCII on one line, which jsonb takes.
-        order: JSON with the orders of keys that jsonb loses; None if it loses none.
+        order: JSON with what jsonb loses: the orders of keys, and NumPy's types; None if it loses nothing.
         error: why the value is not stored whole and what to do about it; None if it is.
         warnings: what was changed in it.
     """
@@ -81,10 +82,14 @@ def encode_fields(mapping: Mapping[str, Any]) -> Encoded:
 def _encode(value: object) -> Encoded:
     walk = Walk(encoder_for)
     tree = walk.node(value)
+    types = None
+    if walk.typed:
+        tree, types = take_types(tree)
     text = _to_json(tree)
-    if len(text) > MAX_JSON:
+    kept = beside(key_orders(tree) if walk.reordered else None, types)
+    order = None if kept is None else _to_json(kept)
+    if len(text) > MAX_JSON or (order is not None and len(order) > MAX_JSON):
         raise GiveUp(TOO_BIG)
-    order = _to_json(key_orders(tree)) if walk.reordered else None
     return Encoded(text, order, walk.error(), tuple(walk.warnings))
 
 

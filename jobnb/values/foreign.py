@@ -8,9 +8,10 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobnb.values.objects import object_tag
-from jobnb.values.tags import MAX_ELEMENTS, MAX_INTEGER, TAG, Json
-from jobnb.values.walk import Field, Unstorable, float_text
+from jobnb.values.numpy_types import Typed, type_code
+from jobnb.values.objects import attribute_pairs, object_tag
+from jobnb.values.tags import MAX_ELEMENTS, MAX_INTEGER, PREVIEW, TAG, Json
+from jobnb.values.walk import Unstorable, float_text
 
 if TYPE_CHECKING:
     from jobnb.values.walk import Encoder, Walk
@@ -40,22 +41,8 @@ def _model(walk: Walk, value: Any) -> Json:
     if extra:
         tag["extra"] = walk.mapping(len(extra), extra.items())
     if private := value.__pydantic_private__:
-        tag["private"] = _private(walk, private)
+        tag["private"] = attribute_pairs(walk, private, "private attributes")
     return tag
-
-
-def _private(walk: Walk, attributes: dict[str, Any]) -> Json:
-    """What can be stored of a model's private attributes: a lock or a client there is no loss to the result."""
-    kept = []
-    for name, item in attributes.items():
-        left_out = len(walk.left_out)
-        tree = walk.child(Field(name), item)
-        if len(walk.left_out) == left_out:
-            kept.append([walk.text(name), tree])
-        else:
-            del walk.left_out[left_out:]
-            walk.warnings["private attributes that can't be stored were dropped"] = None
-    return kept
 
 
 def _secret(walk: Walk, _value: Any) -> Json:
@@ -112,12 +99,16 @@ def _packed(walk: Walk, data: bytes) -> str:
 
 
 def _scalar(walk: Walk, value: Any) -> Json:
-    """Numbers become plain ones, so that SQL reads a metric whoever computed it; the rest keeps its type."""
-    item = value.item()
-    if value.dtype.kind in "biufcSU" and type(item) in (bool, int, float, complex, bytes, str):
-        return walk.child("item", item) if type(item) in (complex, bytes) else walk.node(item)
-    tag: dict[str, Json] = _array(walk, sys.modules["numpy"].asarray(value))
-    return tag | {TAG: "npscalar"}
+    """A plain number or text wherever Python's would be one, its type beside it; else a tag that names the type."""
+    item, code = value.item(), type_code(value.dtype)
+    if code is None or type(item) not in (bool, int, float, complex, bytes, str):
+        tag: dict[str, Json] = _array(walk, sys.modules["numpy"].asarray(value))
+        return tag | {TAG: "npscalar"}
+    tree = walk.node(item)
+    if type(tree) is dict:
+        return tree if tree[TAG] == PREVIEW else tree | {"dtype": code}
+    walk.typed = True
+    return Typed(tree, code)
 
 
 def _timestamp(walk: Walk, value: Any) -> Json:
@@ -145,6 +136,8 @@ def _na(_walk: Walk, _value: Any) -> Json:
 
 FOREIGN: tuple[tuple[str, str, Encoder], ...] = (
     ("numpy", "generic", _scalar),
+    ("numpy", "str_", _scalar),  # these two are found as str and bytes otherwise
+    ("numpy", "bytes_", _scalar),
     ("numpy", "ndarray", _array),
     ("numpy.ma", "MaskedArray", _masked_array),
     ("pandas", "Timestamp", _timestamp),

@@ -22,7 +22,13 @@ from uuid import UUID
 
 from jobnb.values.advice import TO_FILE
 from jobnb.values.foreign import loaded_encoders
-from jobnb.values.objects import encode_dataclass, encode_enum, encode_namedtuple, encode_stored
+from jobnb.values.objects import (
+    encode_dataclass,
+    encode_enum,
+    encode_namedtuple,
+    encode_stored,
+    warn_of_attributes,
+)
 from jobnb.values.stored import NotStored, Stored
 from jobnb.values.tags import MAX_BYTES, TAG, Json
 from jobnb.values.walk import Unstorable
@@ -42,7 +48,20 @@ def encoder_for(kind: type) -> Encoder | None:
         return _fields_and_content if any(base in encoders for base in kind.__mro__) else encode_dataclass
     if tuple in kind.__mro__ and isinstance(getattr(kind, "_fields", None), tuple):
         return encode_namedtuple
-    return next((encoders[base] for base in kind.__mro__ if base in encoders), None)
+    base = next((base for base in kind.__mro__ if base in encoders), None)
+    if base is None or base is kind or base.__module__ == "pydantic.main":
+        return None if base is None else encoders[base]
+    return _content_only(encoders[base])
+
+
+def _content_only(encoder: Encoder) -> Encoder:
+    """For subclasses of what is stored as its content: a list, an array, a date."""
+
+    def encode_content(walk: Walk, value: Any) -> Json:
+        warn_of_attributes(walk, value)
+        return encoder(walk, value)
+
+    return encode_content
 
 
 def _fields_and_content(_walk: Walk, value: Any) -> Json:

@@ -58,6 +58,7 @@ class Walk:
     def __init__(self, encoder_for: Callable[[type], Encoder | None]) -> None:
         self.warnings: dict[str, None] = {}
         self.reordered = False  # some plain object is not in jsonb's order
+        self.typed = False  # some leaf is `Typed`
         self.left_out: list[tuple[str, str]] = []  # path and reason
         self._encoder_for = encoder_for
         self._encoders: dict[type, Encoder | None] = {}
@@ -214,7 +215,8 @@ def is_interrupt(error: BaseException) -> bool:
 def float_text(value: float) -> str | None:
     """The text of a float that jsonb and JSON readers would change; None for one they keep.
 
-    jsonb holds numerics: no minus zero, and exponents written out, so 1e16 would come back as an integer.
+    jsonb holds numerics: no minus zero, and exponents written out, so 1e16 would come back as an integer. 1e-05 comes
+    back as 0.00001, the same float; but 1e-300 would make a long text in every reader.
     """
     text = float.__repr__(value)
     return None if is_kept(text) else text
@@ -222,7 +224,8 @@ def float_text(value: float) -> str | None:
 
 def is_kept(text: str) -> bool:
     """True if jsonb gives a float of this text back as it was."""
-    return "e" not in text and "n" not in text and text != "-0.0"
+    mantissa, _, exponent = text.partition("e")
+    return "n" not in mantissa and text != "-0.0" and (not exponent or (exponent[0] == "-" and len(exponent) == 3))
 
 
 def _float(_walk: Walk, value: float) -> Json:

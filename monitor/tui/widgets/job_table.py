@@ -1,0 +1,51 @@
+"""The table of jobs."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+
+from jobnb.db.rows import JobRow
+from monitor.tui.widgets.columns import column_at
+from monitor.tui.widgets.job_columns import job_columns
+from monitor.tui.widgets.virtual_table import GUTTER, VirtualTable
+
+
+class JobTable(VirtualTable[JobRow]):
+    """Jobs by their id, in the columns that fit."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(job_columns(100), lambda job: job.job_id, id=id)
+
+    def place_columns(self) -> None:
+        """Choose the columns anew."""
+        self.columns = job_columns(self.size.width)
+        super().place_columns()
+
+
+class TableHead(Widget):
+    """The titles over a table; a click on one sorts by it."""
+
+    ALLOW_SELECT = False
+
+    class Clicked(Message):
+        """A title was clicked."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
+    def __init__(self, table: VirtualTable) -> None:  # type: ignore[type-arg] # rows of any kind
+        super().__init__()
+        self.table = table
+
+    def render(self) -> Content:
+        """The titles."""
+        return Content(self.table.head())
+
+    def on_click(self, event: object) -> None:
+        """Tell which title was clicked."""
+        name = column_at(self.table.placed, event.x - GUTTER)  # type: ignore[attr-defined] # a Click
+        if name:
+            self.post_message(self.Clicked(name))
