@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _raising = threading.Lock()
 
 
-def call_stoppable(execution: Execution, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Call `call(*args, **kwargs)`; meanwhile `force_stop` works."""
+def call_stoppable(execution: Execution, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call `fn(*args, **kwargs)`; meanwhile `force_stop` works."""
     try:
-        execution.thread = threading.get_ident()
-        return call(*args, **kwargs)
+        execution.stoppable = threading.get_ident()
+        return fn(*args, **kwargs)
     finally:
         leave(execution)
 
@@ -34,7 +34,7 @@ def leave(execution: Execution) -> None:
     """The function has ended: from here on nothing is raised in this thread. Safe to call twice."""
     while True:
         try:
-            execution.thread = None
+            execution.stoppable = None
             if execution.is_forced:
                 with _raising:
                     _raise_in(threading.get_ident(), None)
@@ -51,7 +51,7 @@ def force_stop(execution: Execution) -> bool:
     """
     with _raising:
         execution.is_forced = True  # before the look: who leaves later sees it and takes back what is pending
-        thread = execution.thread
+        thread = execution.stoppable
         return thread is not None and _raise_in(thread, StopRequested)
 
 

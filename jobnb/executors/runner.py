@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 import time
 from threading import Timer
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,7 @@ class Runner:
         capture.install()
         execution.log_lines = self._log_lines
         current.set(execution)
+        execution.thread = threading.get_ident()
         execution.started, execution.began = time.time(), time.monotonic()
         self._executions.running.add(execution)
         return True

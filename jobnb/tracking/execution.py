@@ -51,7 +51,8 @@ class Execution:
         echoed: how many of the lines it printed were shown under its cell, in a notebook.
         bars: the open bars of tqdm and rich in it, outermost first.
         has_spoken: its function reports its progress itself, so that bars do not count.
-        thread: the identity of the thread that runs its function; None before and after.
+        thread: the identity of the thread that runs it; None before.
+        stoppable: the same while its function runs, None before and after; an exception may be raised in it.
         is_forced: somebody wanted it to stop by force.
     """
 
@@ -72,6 +73,7 @@ class Execution:
     stop_kind: str | None = None
     stop_asked: float | None = None
     echoed = 0.0
+    stoppable: int | None = None
     is_forced = False
     interrupt: Callable[[], object] | None = None
     on_start: Callable[[], bool] | None = None
