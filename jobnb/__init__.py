@@ -5,12 +5,13 @@
 
 The house, from the top; a floor rests only on those below it:
 
-    cli                     the command line
+    jupyter; cli            the notebook: magics, cards; the command line
     api                     submit, map, get, jobs, configure, run_as_job: over one default service
     service                 JobService, SyncJobService: one line a query, and submit
     groups, handle          what a caller holds
     runtime                 what a process shares for one database; caretaker and recovery look after its jobs
     executors               runner: what happens around every call; threads
+    callbacks               machine learning libraries report their progress
     tracking, recorder      a job in this process; the way of its events into the database
     db                      everything that knows PostgreSQL
     values, display, calls  results as JSON; jobs as text and HTML; what is known about a function
@@ -66,6 +67,7 @@ _HOMES = {
     ),
     "jobnb.groups": ("JobGroup", "JobList", "as_completed", "gather", "wait"),
     "jobnb.handle": ("JobHandle",),
+    "jobnb.jupyter.magics": ("load_ipython_extension",),
     "jobnb.models": ("Job", "JobCreate", "JobStatus", "JobUpdate"),
     "jobnb.service": ("JobService", "SyncJobService"),
     "jobnb.tracking.progress": ("check_cancelled", "progress", "track"),

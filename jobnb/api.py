@@ -17,6 +17,7 @@ from jobnb.handle import JobHandle
 from jobnb.models import check_job_type
 from jobnb.service import SyncJobService
 from jobnb.settings import Settings
+from jobnb.tracking import feeds
 from jobnb.tracking.progress import current_execution
 
 if TYPE_CHECKING:
@@ -54,13 +55,14 @@ def configure(
         executor: where jobs run; None for jobnb's own threads. The caller owns it.
         max_workers: how many jobs run at once in jobnb's own threads.
         display: how jobs show themselves in a notebook: auto, widget, html, text or none.
-        settings: any other field of `Settings`: home, log_lines, exit_grace.
+        settings: any other field of `Settings`: home, log_lines, exit_grace, auto_progress.
 
     Raises:
         ConfigurationError: a value that can't be right.
     """
     loaded = Settings.load(database_url=database_url, max_workers=max_workers, display=display, **settings)
     sys.__dict__["_jobnb_default_service"] = SyncJobService(settings=loaded, executor=executor)
+    feeds.switch(loaded.auto_progress)
 
 
 def submit(
@@ -99,11 +101,26 @@ def map(
     *iterables: Iterable[Any],
     job_type: str = "analysis",
     name: str | None = None,
+    document_id: UUID | str | None = None,
+    property_id: UUID | str | None = None,
+    initial_data: Mapping[str, Any] | None = None,
     timeout: float | None = None,
     retries: int = 0,
+    executor: Executor | None = None,
 ) -> JobGroup[R]:
     """Run `fn` once for each item, each time as a job of its own; see `SyncJobService.map` for the options."""
-    return default_service().map(fn, *iterables, job_type=job_type, name=name, timeout=timeout, retries=retries)
+    return default_service().map(
+        fn,
+        *iterables,
+        job_type=job_type,
+        name=name,
+        document_id=document_id,
+        property_id=property_id,
+        initial_data=initial_data,
+        timeout=timeout,
+        retries=retries,
+        executor=executor,
+    )
 
 
 def get(job_id: UUID | str) -> JobHandle[Any]:
@@ -176,14 +193,13 @@ def run_as_job(
         @functools.wraps(fn)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             runtime, execution = accept(args, kwargs)
-            plain = functools.partial(fn, *args, **kwargs)
-            contextvars.copy_context().run(runtime.runner.run, execution, plain)
+            contextvars.copy_context().run(runtime.runner.run, execution)
             return JobHandle[R](runtime, execution.job_id, execution).result()
 
         @functools.wraps(fn)
         async def run_async(*args: P.args, **kwargs: P.kwargs) -> Any:
             runtime, execution = await asyncio.to_thread(accept, args, kwargs)
-            await runtime.runner.run_here(execution, functools.partial(fn, *args, **kwargs))
+            await runtime.runner.run_here(execution)
             return JobHandle[R](runtime, execution.job_id, execution).result()
 
         return run_async if look_up(fn).is_async else run  # type: ignore[return-value] # a coroutine function for one

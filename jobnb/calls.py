@@ -37,7 +37,7 @@ class Callee:
         options: those of its parameters that have the name of an option of `submit`.
         fewest: with so many positional arguments, and no others, a call fits.
         most: with more, it does not.
-        shared: texts that were made of it, by what they were made with; whoever makes them keeps them here.
+        works: what `tracking.work` made of it, by what it was made with.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Callee:
     options: frozenset[str]
     fewest: int
     most: int
-    shared: dict[object, str] = field(default_factory=dict)
+    works: dict[object, Any] = field(default_factory=dict)
 
 
 _known: weakref.WeakKeyDictionary[Callable[..., Any], Callee] = weakref.WeakKeyDictionary()
@@ -98,6 +98,26 @@ def check_arguments(callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any
         raise InvalidInput(
             f"the arguments do not fit {callee.name}{callee.signature}: {error}", argument="fn"
         ) from None
+
+
+def zipped(iterables: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The arguments of each call of a `map`: tuples of the first items, of the second ones, and so on.
+
+    Raises:
+        InvalidInput: there is no iterable, or one of them can't be iterated.
+    """
+    if not iterables:
+        raise InvalidInput("map needs at least one iterable to run the function on", argument="iterables")
+    for iterable in iterables:
+        try:
+            iter(iterable)
+        except TypeError:
+            raise InvalidInput(
+                f"map was given {iterable!r:.80} to run the function on, which can't be iterated: give a list or "
+                f"another iterable; for one call use submit(fn, {iterable!r:.20})",
+                argument="iterables",
+            ) from None
+    return list(zip(*iterables, strict=False))
 
 
 def _describe(fn: Callable[..., Any]) -> Callee:
@@ -151,10 +171,7 @@ def _arity(signature: inspect.Signature | None) -> tuple[int, int]:
 
 def _source(fn: Any, name: str) -> str:
     facts: dict[str, Any] = {"function": name, "module": getattr(fn, "__module__", None)}
-    try:
-        text = inspect.getsource(fn if inspect.isroutine(fn) or inspect.isclass(fn) else type(fn))
-    except (OSError, TypeError, IndexError):
-        text = None
+    text = _text_of(fn)
     if text is not None:
         facts |= {
             "text": text[:SOURCE_LIMIT],
@@ -165,6 +182,16 @@ def _source(fn: Any, name: str) -> str:
         facts |= {"file": code.co_filename, "line": code.co_firstlineno}
     facts |= _surroundings()
     return json.dumps({key: value for key, value in facts.items() if value is not None}).replace("\\u0000", "\\ufffd")
+
+
+def _text_of(fn: Any) -> str | None:
+    # what is not written as a function, such as a cell, brings its text itself
+    if isinstance(own := getattr(fn, "source_text", None), str):
+        return own
+    try:
+        return inspect.getsource(fn if inspect.isroutine(fn) or inspect.isclass(fn) else type(fn))
+    except (OSError, TypeError, IndexError):
+        return None
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
 """The caretaker: a thread that looks after a process's jobs while they run.
 
-It sweeps starts, progress and log lines into events, gives signs of life, and notices from the rows what others ask
-for: to stop a job, or to run one again.
+It sweeps starts, progress and log lines into events, gives signs of life, notices from the rows what others ask for (to
+stop a job, or to run one again), and has the jobs of processes closed that died.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from jobnb.db import queries
 from jobnb.errors import JobnbError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobnb.runtime import Runtime
 
 _log = logging.getLogger("jobnb")
 
 SWEEP = 0.2
 POLL = 0.5
+IDLE = 0.8
+"""Seconds between two looks of a process without jobs at the locks of this host; no query is sent for that."""
 HEARTBEAT = 10.0
 
 
@@ -32,8 +36,9 @@ class Caretaker:
         self._runtime = runtime
         self._wake, self._stopped = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="jobnb-caretaker", daemon=True)
-        self._polled = self._beaten = 0.0
-        self._recovered = False
+        self._recovering: threading.Thread | None = None
+        self._polled = self._beaten = float("-inf")
+        self._heartbeat = min(HEARTBEAT, runtime.settings.lease / 10)
 
     def start(self) -> None:
         """Start the thread."""
@@ -52,42 +57,50 @@ class Caretaker:
             self._thread.join(1.0)
 
     def _run(self) -> None:
-        self._try(self._recover)
         while not self._stopped.is_set():
+            self._try(self._look)
+            self._wake.clear()
             if not self._runtime.executions.active:
-                self._wake.clear()
-            self._wake.wait(self._idle_pause)
-            if not self._stopped.wait(SWEEP if self._runtime.executions.active else 0):
-                self._try(self._look)
+                self._wake.wait(IDLE)
+            self._stopped.wait(SWEEP)
 
     @property
-    def _idle_pause(self) -> float:
+    def _pause(self) -> float:
+        """Seconds between two polls of the rows."""
+        if self._runtime.executions.active:
+            return POLL
         # a poll would keep a server that sleeps when unused awake; the embedded one costs nothing
         return 2.0 if self._runtime.database.embedded is not None else 60.0
 
-    def _try(self, work: object) -> None:
+    def _try(self, work: Callable[[], object]) -> None:
         try:
-            work()  # type: ignore[operator] # a method without arguments
+            work()
         except JobnbError as error:
             _log.debug("jobnb: caretaker: %s", error)
         except Exception:
             _log.exception("jobnb: the caretaker of this process failed; it goes on")
 
-    def _recover(self) -> None:
-        self._runtime.recover()
-        self._recovered = True
-
     def _look(self) -> None:
         self._runtime.sweep_now()
         self._runtime.recorder.trim_spool()
-        now = time.monotonic()
+        self._runtime.keep_signs()
         if self._runtime.recorder.outage is not None:
             return
-        if self._runtime.executions.active and now - self._beaten > HEARTBEAT:
+        self._recover()
+        now = time.monotonic()
+        if self._runtime.executions.active and now - self._beaten > self._heartbeat:
             self._beaten = now
             self._runtime.database.run(queries.beat, UUID(self._runtime.kernel_id))
-        if not self._recovered:
-            self._recover()  # the database was away the first time
-        if now - self._polled > POLL or not self._runtime.executions.active:
+        if now - self._polled > self._pause:
             self._polled = now
             self._runtime.heed_requests()
+            self._runtime.observe()
+
+    def _recover(self) -> None:
+        """Have the jobs of dead processes closed, in a thread of its own: what they left may take long to store."""
+        is_at_it = self._recovering is not None and self._recovering.is_alive()
+        if not is_at_it and self._runtime.recovery.finds_dead():
+            self._recovering = threading.Thread(
+                target=self._try, args=(self._runtime.recovery.look,), name="jobnb-recovery", daemon=True
+            )
+            self._recovering.start()

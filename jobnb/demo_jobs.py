@@ -13,16 +13,23 @@ Row = tuple[list[float], int]
 
 
 def load_wine() -> list[Row]:
-    """The 178 wines: measurements scaled to mean 0 and deviation 1, and the cultivar."""
+    """The 178 wines: thirteen measurements each, and the cultivar."""
     lines = (resources.files("jobnb") / "data" / "wine.csv").read_text(encoding="utf-8").splitlines()
     rows = [[float(cell) for cell in row] for row in csv.reader(lines[1:])]
-    columns = list(zip(*[row[:-1] for row in rows], strict=True))
+    return [(row[:-1], int(row[-1])) for row in rows]
+
+
+def standardized(wines: list[Row]) -> list[Row]:
+    """The same wines with every measurement scaled to mean 0 and deviation 1."""
+    columns = list(zip(*[measurements for measurements, _ in wines], strict=True))
     scales = [(fmean(column), stdev(column)) for column in columns]
-    scaled = [[(cell - mean) / deviation for cell, (mean, deviation) in zip(row, scales, strict=False)] for row in rows]
-    return [(measurements, int(row[-1])) for measurements, row in zip(scaled, rows, strict=True)]
+    return [
+        ([(value - mean) / deviation for value, (mean, deviation) in zip(measurements, scales, strict=True)], cultivar)
+        for measurements, cultivar in wines
+    ]
 
 
-def cross_validate_neighbours(wines: list[Row], neighbours: int, rounds: int = 12) -> dict[str, float]:
+def cross_validate_neighbours(wines: list[Row], neighbours: int, rounds: int = 25) -> dict[str, float]:
     """Accuracy of k nearest neighbours, 5 folds, over several shuffles."""
     print(f"k = {neighbours}, {len(wines)} wines, {rounds} rounds of 5 folds")
     scores = []
@@ -42,8 +49,8 @@ def cross_validate_neighbours(wines: list[Row], neighbours: int, rounds: int = 1
 
 
 def bootstrap_mean(wines: list[Row], column: int, samples: int = 4000) -> dict[str, float]:
-    """Mean of one measurement with its 95 % interval, by resampling."""
-    values = [measurements[column] for measurements, cultivar in wines if cultivar == 1]
+    """Mean of one measurement over all wines with its 95 % interval, by resampling."""
+    values = [measurements[column] for measurements, _ in wines]
     chance = random.Random(0)
     means = sorted(fmean(chance.choices(values, k=len(values))) for _ in jobnb.track(range(samples)))
     print(f"{samples} resamples of {len(values)} wines")

@@ -173,7 +173,16 @@ class DatabaseError(JobnbError):
 
 
 class DatabaseUnavailable(DatabaseError, ConnectionError):
-    """The server can't be reached, or did not answer in time."""
+    """The server can't be reached, did not answer in time, or can't do its work for now (disk full, read-only)."""
+
+    @property
+    def will_pass(self) -> bool:
+        """True if the server itself said that it can't do this now; False if there was no answer, or none that tells.
+
+        Resources (disk full, too many connections), a server that only reads after a failover, a lost race with
+        another transaction: of https://www.postgresql.org/docs/current/errcodes-appendix.html.
+        """
+        return self.sqlstate is not None and (self.sqlstate[:2] in ("53", "40") or self.sqlstate in ("25006", "55P03"))
 
 
 class PermissionDenied(DatabaseError, PermissionError):

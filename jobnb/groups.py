@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from jobnb.display import html, text
+from jobnb import frames
+from jobnb.display import html, outlet, text
+from jobnb.display.overview import overview_html, overview_of
 from jobnb.errors import WaitTimeout
-from jobnb.handle import SLICE, JobHandle
 from jobnb.models import Job, check_seconds
+from jobnb.waiting import SLICE, all_ended, stopped_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
-R = TypeVar("R")
+    from jobnb.handle import JobHandle
 
-SHOWN = 20
-"""How many jobs of a group are shown before the rest is only counted."""
+R = TypeVar("R")
 
 
 class Waited(NamedTuple, Generic[R]):
@@ -51,20 +51,30 @@ class JobGroup(Generic[R]):
     def __getitem__(self, index: int) -> JobHandle[R]:
         return self._handles[index]
 
-    def results(self, timeout: float | None = None) -> list[R]:
-        """Wait for all and return their values, in order.
+    def results(self, timeout: float | None = None) -> JobResults[R]:
+        """Wait for all and return their values, in order: a list, which shows itself as a table of what gave them.
+
+        `group.results().to_pandas()` is that table; `group.to_pandas()` makes one without waiting, failures included.
 
         Raises:
             WaitTimeout: not all have ended after `timeout` seconds in all.
             Exception: what the first failed one (in order) raised.
         """
+        __tracebackhide__ = True
         deadline = _deadline(timeout)
-        return [handle.result(_left(deadline)) for handle in self._handles]
+        try:
+            return JobResults([handle.result(_left(deadline)) for handle in self._handles], self)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(stopped_waiting(self._handles)) from None
 
     def exceptions(self, timeout: float | None = None) -> list[BaseException | None]:
         """Wait for all and return what each raised; None for those that are done."""
+        __tracebackhide__ = True
         deadline = _deadline(timeout)
-        return [handle.exception(_left(deadline)) for handle in self._handles]
+        try:
+            return [handle.exception(_left(deadline)) for handle in self._handles]
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(stopped_waiting(self._handles)) from None
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for all; True if they ended within `timeout` seconds."""
@@ -74,13 +84,23 @@ class JobGroup(Generic[R]):
         """True if all have ended."""
         return all(handle.done() for handle in self._handles)
 
-    def cancel(self) -> int:
+    def cancel(self, *, force: bool = False) -> int:
         """Ask all unfinished ones to stop; returns how many were asked."""
-        return sum(handle.cancel() for handle in self._handles)
+        return sum(handle.cancel(force=force) for handle in self._handles)
 
     def counts(self) -> dict[str, int]:
         """How many are in each state."""
-        return dict(Counter(handle.job.state for handle in self._handles))
+        return dict(Counter(handle.state for handle in self._handles))
+
+    def to_pandas(self) -> Any:
+        """A row for each job, in order, as far as they are: its parameters, status, time (seconds) and value.
+
+        A column `error` is added if one has failed. Times and values of unfinished jobs are missing.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return frames.frame_of_calls(self._handles)
 
     def __await__(self) -> Any:
         return gather(*self._handles).__await__()
@@ -89,23 +109,38 @@ class JobGroup(Generic[R]):
         return f"<JobGroup of {len(self)}: {text.counts_line(self.counts())}>"
 
     def _repr_html_(self) -> str:
-        jobs = [handle.job for handle in self._handles]
-        # failures first: they are what one looks for
-        jobs.sort(key=lambda job: _INTEREST.get(job.state, 1))
-        heading = f"{len(jobs):,} jobs: {text.counts_line(self.counts())}"
-        more = f" (the first {SHOWN} of them)" if len(jobs) > SHOWN else ""
-        return html.job_table(jobs[:SHOWN], heading + more)
+        return overview_html(overview_of([handle.job for handle in self._handles]))
+
+    def _ipython_display_(self) -> None:
+        outlet.show(self._handles)
 
 
-_INTEREST = {
-    "failed": 0,
-    "timeout": 0,
-    "lost": 0,
-    "cancelled": 1,
-    "in_progress": 1,
-    "scheduled": 2,
-    "done": 3,
-}
+class JobResults(list[R]):
+    """The values of a group's jobs, in order. A list; where pandas is installed it shows itself as a table.
+
+    Args:
+        values: the values.
+        group: the jobs that gave them, in the same order.
+    """
+
+    def __init__(self, values: Iterable[R], group: JobGroup[R]) -> None:
+        super().__init__(values)
+        self._group = group
+
+    def to_pandas(self) -> Any:
+        """A row for each job: its parameters, status, time (seconds) and value.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return self._group.to_pandas()
+
+    def _repr_html_(self) -> str | None:
+        try:
+            frame = self.to_pandas()
+        except ImportError:
+            return None
+        return frame._repr_html_()  # type: ignore[no-any-return]
 
 
 class JobList(list[Job]):
@@ -115,7 +150,7 @@ class JobList(list[Job]):
         return text.job_table(self)
 
     def _repr_html_(self) -> str:
-        return html.job_table(self)
+        return html.job_table(self, f"{len(self):,} jobs, newest first" if self else "")
 
     def to_pandas(self) -> Any:
         """The jobs as a DataFrame, a row each; times are UTC, statuses categories.
@@ -123,18 +158,7 @@ class JobList(list[Job]):
         Raises:
             ImportError: pandas is not installed.
         """
-        import pandas as pd
-
-        left_out = {"result_order", "traceback", "source"}
-        columns = [name for name in Job.model_fields if name not in left_out]
-        frame = pd.DataFrame([job.model_dump(include=set(columns)) for job in self], columns=columns)
-        for name in ("created_at", "started_at", "finished_at", "cancel_requested_at"):
-            frame[name] = pd.to_datetime(frame[name], utc=True)
-        for name in ("status", "error_kind", "job_type"):
-            frame[name] = frame[name].map(str, na_action="ignore").astype("category")
-        for name in ("progress", "timeout_s", "duration_s"):
-            frame[name] = frame[name].astype("float64")
-        return frame
+        return frames.frame_of_jobs(self)
 
 
 def as_completed(handles: Iterable[JobHandle[R]], timeout: float | None = None) -> Iterator[JobHandle[R]]:
@@ -143,40 +167,56 @@ def as_completed(handles: Iterable[JobHandle[R]], timeout: float | None = None) 
     Raises:
         WaitTimeout: not all have ended after `timeout` seconds in all.
     """
+    __tracebackhide__ = True
     deadline = _deadline(timeout)
     ended: SimpleQueue[JobHandle[R]] = SimpleQueue()
     waiting = list(dict.fromkeys(handles))
-    for handle in waiting:
-        handle.add_done_callback(ended.put)
+    for one in waiting:
+        one.add_done_callback(ended.put)
     for _ in waiting:
-        while True:
-            try:
-                # in slices, so that an interrupt gets through
-                handle = ended.get(timeout=max(0.0, min(SLICE, deadline - time.monotonic())))
-            except Empty:
-                if time.monotonic() >= deadline:
-                    raise WaitTimeout(f"not all jobs have ended within {timeout:g} s; they go on") from None
-                continue
-            yield handle
-            break
+        if (handle := _next(ended, deadline, waiting)) is None:
+            raise WaitTimeout(f"not all jobs have ended within {timeout:g} s; they go on")
+        yield handle
+
+
+def _next(ended: SimpleQueue[JobHandle[R]], deadline: float, waiting: list[JobHandle[R]]) -> JobHandle[R] | None:
+    __tracebackhide__ = True
+    while True:
+        try:
+            # in slices, so that an interrupt gets through
+            return ended.get(timeout=max(0.0, min(SLICE, deadline - time.monotonic())))
+        except Empty:
+            if time.monotonic() >= deadline:
+                return None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(stopped_waiting(waiting)) from None
 
 
 def wait(handles: Iterable[JobHandle[R]], timeout: float | None = None) -> Waited[R]:
     """Wait until all have ended, or `timeout` seconds are over."""
+    __tracebackhide__ = True
     deadline = _deadline(timeout)
     outcome: Waited[R] = Waited(set(), set())
-    for handle in handles:
-        (outcome.done if handle.wait(max(0.0, deadline - time.monotonic())) else outcome.not_done).add(handle)
+    handles = list(handles)
+    try:
+        for handle in handles:
+            (outcome.done if handle.wait(max(0.0, deadline - time.monotonic())) else outcome.not_done).add(handle)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(stopped_waiting(handles)) from None
     return outcome
 
 
 async def gather(*handles: JobHandle[R]) -> list[R]:
-    """Wait for all without blocking the loop; the values in order, or the first exception."""
-    return await asyncio.gather(*[_await(handle) for handle in handles])
+    """Wait for all without blocking the loop; the values in order, or what the first one that failed raised.
 
-
-async def _await(handle: JobHandle[R]) -> R:
-    return await handle
+    An interrupt or a cancelled `await` stops the waiting; the jobs go on.
+    """
+    __tracebackhide__ = True
+    await all_ended(handles, until_failure=True)
+    for handle in handles:
+        if handle.state not in ("scheduled", "in_progress", "done"):
+            await handle
+    return [await handle for handle in handles]
 
 
 def _deadline(timeout: float | None) -> float:

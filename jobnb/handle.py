@@ -10,13 +10,14 @@ import asyncio
 import logging
 import threading
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from jobnb.db import queries
-from jobnb.display import html, text
+from jobnb.display import html, outlet, text
+from jobnb.display.arguments import brief_call
 from jobnb.errors import (
+    DatabaseUnavailable,
     JobCancelled,
     JobFailed,
     JobLost,
@@ -25,11 +26,14 @@ from jobnb.errors import (
     ResultNotStored,
     WaitTimeout,
 )
-from jobnb.models import Job, JobStatus, LogLine, check_seconds
+from jobnb.models import Job, JobStatus, LogLine, check_seconds, state_of
+from jobnb.tracking.snapshot import snapshot
 from jobnb.values import decode
+from jobnb.waiting import SLICE, all_ended, stopped_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from inspect import Signature
 
     from jobnb.runtime import Runtime
     from jobnb.tracking.execution import Execution
@@ -37,8 +41,6 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _log = logging.getLogger("jobnb")
-SLICE = 0.1
-"""Seconds of one wait; between two of them an interrupt gets through."""
 FIRST_LOOK, LAST_LOOK = 0.05, 1.0
 """Seconds between two looks at the row of a job that runs elsewhere."""
 
@@ -47,6 +49,8 @@ _KINDS = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
 
 class JobHandle(Generic[R]):
     """One job, wherever it runs. Made by `submit`, `map` and `get`, not by hand."""
+
+    _is_told = False
 
     def __init__(self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None) -> None:
         self._runtime, self._id, self._execution, self._job = runtime, job_id, execution, job
@@ -69,6 +73,44 @@ class JobHandle(Generic[R]):
     def status(self) -> JobStatus:
         """One of the four; from memory if the job runs in this process, else from the row, read now."""
         return JobStatus(self._execution.status) if self._execution is not None else self._look().status
+
+    @property
+    def state(self) -> str:
+        """`status` in the word a person would use, such as `cancelled`; as last seen, the row is not read."""
+        execution = self._execution
+        return self.job.state if execution is None else state_of(execution.status, execution.error_kind)
+
+    @property
+    def name(self) -> str:
+        """What a person calls it; its type if it has no name."""
+        return self._execution.name if self._execution is not None else self.job.name or self.job.job_type
+
+    @property
+    def span(self) -> tuple[float | None, float | None]:
+        """When it began and ended, as last seen, in seconds since 1970, UTC; None for what has not happened."""
+        if self._execution is not None:
+            return self._execution.started, self._execution.finished
+        began, ended = self.job.started_at, self.job.finished_at
+        return began.timestamp() if began else None, ended.timestamp() if ended else None
+
+    @property
+    def call(self) -> str:
+        """The arguments in a few words, where this process knows them; else an empty text."""
+        execution = self._execution
+        return "" if execution is None else brief_call(execution.args, execution.kwargs)
+
+    @property
+    def arguments(self) -> tuple[Signature | None, tuple[Any, ...], dict[str, Any]]:
+        """The function's signature, where Python knows it, and the call's arguments, where this process knows them."""
+        execution = self._execution
+        return (
+            (None, (), {}) if execution is None else (execution.work.callee.signature, execution.args, execution.kwargs)
+        )
+
+    @property
+    def is_here(self) -> bool:
+        """True if the job runs, or ran, in this process."""
+        return self._execution is not None
 
     @property
     def progress(self) -> float | None:
@@ -105,7 +147,11 @@ class JobHandle(Generic[R]):
     # -- waiting for it
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end; True if it came within `timeout` seconds. An interrupt stops the waiting, not the job."""
+        """Wait for the end; True if it came within `timeout` seconds.
+
+        An interrupt stops the waiting, not the job. An outage of the database is waited through.
+        """
+        __tracebackhide__ = True
         deadline = _deadline(timeout)
         try:
             if self._execution is None:
@@ -114,8 +160,7 @@ class JobHandle(Generic[R]):
                 if time.monotonic() >= deadline:
                     return False
         except KeyboardInterrupt:
-            _log.warning("jobnb: stopped waiting; job %s goes on (job.cancel() stops it)", self._id[-8:])
-            raise
+            raise KeyboardInterrupt(stopped_waiting([self])) from None
         return True
 
     def result(self, timeout: float | None = None) -> R:
@@ -133,6 +178,7 @@ class JobHandle(Generic[R]):
             JobFailed: it failed in another process; or its children: JobCancelled, JobTimeout, JobLost.
             ResultNotStored: it is done, but its value could not be kept.
         """
+        __tracebackhide__ = True
         self._wait_or_raise(timeout)
         return self._outcome()
 
@@ -142,6 +188,7 @@ class JobHandle(Generic[R]):
         Raises:
             WaitTimeout: the job has not ended after `timeout` seconds; it goes on.
         """
+        __tracebackhide__ = True
         self._wait_or_raise(timeout)
         if self._execution is not None:
             return self._execution.error
@@ -172,17 +219,22 @@ class JobHandle(Generic[R]):
 
     # -- doing something about it
 
-    def cancel(self) -> bool:
+    def cancel(self, *, force: bool = False) -> bool:
         """Ask the job to stop.
 
         A queued job never starts. A running coroutine is cancelled. A function in a thread stops at its next
         `progress`, `track` or `check_cancelled`; code that calls none of them runs to its end, and the row says
         `in_progress` until it has ended.
 
+        Args:
+            force: raise `StopRequested` inside the function, wherever it is. It may skip some of its cleanup; a call
+                into C code (a sleep, a query, a long NumPy operation) has to return first.
+
         Returns:
-            True if it was unfinished and the request is recorded, False if it had ended.
+            True if it was unfinished and the request is recorded, False if it had ended. True does not mean that its
+            code has stopped: `wait` and `status` tell that.
         """
-        return self._runtime.cancel(self._id)
+        return self._runtime.cancel(self._id, force=force)
 
     def retry(self) -> JobHandle[R]:
         """Run the function again with the same arguments, as a new job; works in the process that ran it.
@@ -216,15 +268,20 @@ class JobHandle(Generic[R]):
     def _repr_html_(self) -> str:
         return html.job_card(self.job)
 
+    def _ipython_display_(self) -> None:
+        outlet.show([self])
+
     # -- helpers
 
     def _wait_or_raise(self, timeout: float | None) -> None:
+        __tracebackhide__ = True
         if timeout is not None and timeout != 0:
             timeout = check_seconds("timeout", timeout)
         if not self.wait(timeout):
             raise WaitTimeout(f"job {self._id} has not ended within {timeout:g} s; it goes on, wait again or cancel it")
 
     def _outcome(self) -> R:
+        __tracebackhide__ = True
         execution = self._execution
         if execution is None:
             return cast("R", _stored_value(self._final_job()))
@@ -233,7 +290,8 @@ class JobHandle(Generic[R]):
         error = execution.error
         assert error is not None
         if not getattr(error, "__notes__", None):
-            error.add_note(f"jobnb: this is job {self._id}; jobnb.get('{self._id}').logs() has what it printed")
+            short = self._id[-8:]
+            error.add_note(f"jobnb: raised in job {short}; jobnb.get('{short}').logs() has what it printed")
         # raising adds frames each time: begin anew at the user's own line
         if not hasattr(error, "jobnb_trace"):
             error.jobnb_trace = error.__traceback__  # type: ignore[attr-defined] # kept with the error itself
@@ -250,9 +308,21 @@ class JobHandle(Generic[R]):
             return self.refresh()
         return self._job
 
+    def _has_ended_elsewhere(self) -> bool:
+        try:
+            return self._look().status.is_final
+        except DatabaseUnavailable as error:
+            self._tell_of_outage(error)
+            return False
+
+    def _tell_of_outage(self, error: DatabaseUnavailable) -> None:
+        if not self._is_told:
+            self._is_told = True
+            _log.warning("jobnb: %s. Waiting for job %s goes on.", error, self._id[-8:])
+
     def _wait_elsewhere(self, deadline: float) -> bool:
         pause = FIRST_LOOK
-        while not self._look().status.is_final:
+        while not self._has_ended_elsewhere():
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
@@ -261,28 +331,28 @@ class JobHandle(Generic[R]):
         return True
 
     async def _wait_async(self) -> R:
+        __tracebackhide__ = True
+        await all_ended([self])
         if self._execution is None:
-            pause = FIRST_LOOK
-            while not (await self._runtime.database.in_thread(self._look)).status.is_final:
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, LAST_LOOK)
             return await self._runtime.database.in_thread(self._outcome)
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        self._execution.when_ended(lambda: loop.is_closed() or loop.call_soon_threadsafe(ended.set))
-        while not ended.is_set():
-            # the tick lets an interrupt through while nothing else happens in the loop
-            try:
-                await asyncio.wait_for(ended.wait(), SLICE)
-            except TimeoutError:
-                continue
         return self._outcome()
+
+    async def ended_elsewhere(self) -> None:
+        """Wait for the end by reading the row, without blocking the loop."""
+        pause = FIRST_LOOK
+        while not await self._runtime.database.in_thread(self._has_ended_elsewhere):
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LAST_LOOK)
 
     def _follow(self) -> Iterator[LogLine]:
         seen, pause = 0, FIRST_LOOK
         while True:
-            ended = self.done()
-            lines = self._runtime.run(queries.get_logs, self.job_id, after=seen)
+            try:
+                ended = self.done()
+                lines = self._runtime.run(queries.get_logs, self.job_id, after=seen)
+            except DatabaseUnavailable as error:
+                self._tell_of_outage(error)
+                ended, lines = False, []
             yield from lines
             if lines:
                 seen, pause = lines[-1].n, FIRST_LOOK
@@ -303,37 +373,8 @@ class JobLogs(list[LogLine]):
         return str(self) or "(nothing was printed)"
 
 
-def snapshot(execution: Execution, row: Job | None = None) -> Job:
-    """A job of this process as memory knows it; what memory does not know comes from the row last read."""
-    known = {} if row is None else row.model_dump()
-    return Job.model_construct(
-        **{
-            **(known or Job.model_construct(job_id=UUID(execution.job_id), job_type=execution.job_type).model_dump()),
-            "job_id": UUID(execution.job_id),
-            "job_type": execution.job_type,
-            "name": execution.name,
-            "status": JobStatus(execution.status),
-            "created_at": _moment(execution.created) or (row.created_at if row else None),
-            "started_at": _moment(execution.started),
-            "finished_at": _moment(execution.finished),
-            "duration_s": execution.duration,
-            "error_kind": execution.error_kind,
-            "error_message": execution.error_message,
-            "traceback": execution.traceback,
-            "progress": execution.fraction,
-            "progress_message": execution.message,
-            "attempt": execution.attempt,
-            "max_attempts": execution.max_attempts,
-            "timeout_s": execution.timeout,
-        }
-    )
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
 def _stored_value(job: Job) -> Any:
+    __tracebackhide__ = True
     if job.status is JobStatus.FAILED:
         raise _failure(job)
     stored = decode(job.result, job.result_order)

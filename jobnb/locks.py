@@ -3,11 +3,13 @@
 POSIX record locks (`fcntl.lockf`), not `flock`: a child made by `fork` does not inherit them, so a kernel's lock
 is free the moment the kernel is gone, even when its children live on. Two consequences shape this module: closing
 *any* descriptor of a file drops the process's locks on it, so a lock file is opened once and kept; and a process
-never blocks itself, so the callers add a thread lock where threads compete.
+never blocks itself, so the callers add a thread lock where threads compete. `lock_for_child` is the exception, for
+the one case where the children are meant.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_log = logging.getLogger("jobnb")
 
 if sys.platform == "win32":  # pragma: no cover - exercised on Windows only
     import msvcrt
@@ -31,6 +35,9 @@ if sys.platform == "win32":  # pragma: no cover - exercised on Windows only
         os.lseek(descriptor, 0, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
+    def _lock_open_file(descriptor: int) -> None:
+        """Windows has no lock that a child inherits."""
+
 else:
     import fcntl
 
@@ -44,18 +51,44 @@ else:
     def _unlock(descriptor: int) -> None:
         fcntl.lockf(descriptor, fcntl.LOCK_UN)
 
+    def _lock_open_file(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+_OPEN_FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+def lock_for_child(path: Path) -> int | None:
+    """Open a file and lock it for whoever inherits the descriptor; None if somebody has it locked already.
+
+    The lock belongs to the open file: it lasts until the last process that inherited it has ended, on whatever
+    machine that shares the file. A file system that knows no such locks keeps nobody out.
+
+    Args:
+        path: created if absent, with mode 0600; a symbolic link is refused (`OSError`).
+    """
+    descriptor = os.open(path, _OPEN_FLAGS | os.O_CREAT, 0o600)
+    try:
+        _lock_open_file(descriptor)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError as error:
+        _log.info("jobnb: no lock on %s: %s", path, error)
+    return descriptor
+
 
 class FileLock:
     """One lock file, opened at once and kept open until `close`.
 
     Args:
-        path: created if absent, with mode 0600; a symbolic link is refused (`OSError`).
+        path: a symbolic link is refused (`OSError`).
+        create: make it if absent, with mode 0600; otherwise that is a `FileNotFoundError`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        self._descriptor = os.open(path, flags, 0o600)
+        self._descriptor = os.open(path, _OPEN_FLAGS | (os.O_CREAT if create else 0), 0o600)
 
     def try_exclusive(self) -> bool:
         """Take the lock for this process alone; False if another process holds any lock on it."""
@@ -73,6 +106,18 @@ class FileLock:
                 return False
             time.sleep(0.01)
         return True
+
+    def is_in_place(self) -> bool:
+        """True if the file is still there under its name; a lock on one that was removed means nothing."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def write(self, text: str) -> None:
+        """Replace what the file says; locks don't depend on it."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, text.encode("utf-8"), 0)
 
     def unlock(self) -> None:
         """Give the lock back; the file stays open."""

@@ -219,6 +219,11 @@ class JobUpdate(_Model):
         return aware(value)
 
 
+def state_of(status: str, error_kind: str | None) -> str:
+    """The status in the word a person would use: `cancelled`, `timeout` or `lost` where the row says `failed`."""
+    return error_kind if status == "failed" and error_kind in ("cancelled", "timeout", "lost") else str(status)
+
+
 class Job(BaseModel):
     """One row of the table `jobs`, as it was when it was read. Times are aware and in UTC.
 
@@ -249,8 +254,9 @@ class Job(BaseModel):
         cancel_requested_at: when somebody asked it to stop.
         source: the function's name, module, text, sha256 and so on, where known; None in lists.
         result_error: why the value of a done job was not stored whole.
-        result_order: the orders of dict keys that jsonb does not keep; `value` uses it.
+        result_order: what jsonb does not keep (orders of dict keys, types of NumPy numbers); `value` uses it.
         duration_s: seconds from start to end by a monotonic clock; None before the end.
+        cancel_force: True if it is to be stopped although its code does not listen.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -283,6 +289,7 @@ class Job(BaseModel):
     result_error: str | None = None
     result_order: Any = None
     duration_s: float | None = None
+    cancel_force: bool | None = None
 
     @field_validator("status", mode="before")
     @classmethod
@@ -303,9 +310,7 @@ class Job(BaseModel):
     @property
     def state(self) -> str:
         """The status in the word a person would use: `cancelled`, `timeout` or `lost` where the row says `failed`."""
-        if self.status is JobStatus.FAILED and self.error_kind in ("cancelled", "timeout", "lost"):
-            return self.error_kind
-        return self.status.value
+        return state_of(self.status, self.error_kind)
 
     @property
     def short_id(self) -> str:
@@ -328,7 +333,7 @@ class LogLine(BaseModel):
     Attributes:
         n: counts from 1 within the job.
         at: when, aware and in UTC.
-        stream: `stdout`, `stderr`, `log`, or `jobnb` for a remark of jobnb's own.
+        stream: `stdout`, `stderr`, `log`, `display` for what it displayed (as text), or `jobnb` for a remark of ours.
         line: the text, without the line's end.
     """
 

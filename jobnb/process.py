@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from jobnb.runtime import Runtime
@@ -23,7 +24,7 @@ _registry_lock = threading.Lock()
 
 def runtime_for(settings: Settings) -> Runtime:
     """This process's runtime for these settings; made if there is none."""
-    key = (settings.database_url, settings.home, settings.max_workers, settings.log_lines, os.getpid())
+    key = (settings.database_url, settings.home, settings.max_workers, settings.log_lines, settings.lease, os.getpid())
     with _registry_lock:
         registry = _runtimes()
         for other in [key for key, runtime in registry.items() if runtime.is_closed]:
@@ -37,9 +38,12 @@ def _runtimes() -> dict[tuple[Any, ...], Runtime]:
 
 
 def _leave() -> None:
+    began = time.monotonic()
     for runtime in list(_runtimes().values()):
         try:
-            runtime.close(runtime.settings.exit_grace, at_exit=True)
+            # one grace for all of them
+            left = runtime.settings.exit_grace - (time.monotonic() - began)
+            runtime.close(max(0.0, left), at_exit=True)
         except Exception:
             _log.exception("jobnb: closing failed; what is not stored stays in the spool")
 

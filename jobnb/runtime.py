@@ -13,26 +13,29 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from jobnb import recovery
 from jobnb.caretaker import Caretaker
 from jobnb.db import queries
 from jobnb.db.database import Database
 from jobnb.db.statement import deadline_of
-from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, ServiceClosed, StopRequested
-from jobnb.executors.runner import Runner, as_plain_call
+from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, JobnbError, JobNotFound, ServiceClosed
+from jobnb.executors.force import force_stop
+from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
 from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
+from jobnb.recovery import Recovery
+from jobnb.tracking import feeds
 from jobnb.tracking.execution import Execution
 from jobnb.tracking.executions import Executions
-from jobnb.tracking.work import Work, accept, run_members
+from jobnb.tracking.work import Work, accept, accept_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -40,8 +43,13 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Announce = Callable[[list[Execution]], None]
+"""Told of accepted jobs, before they start; whoever shows them."""
 
 _log = logging.getLogger("jobnb")
+
+REQUEST_SECONDS = 1.0
+"""How long cancelling a job of this process waits for the request to be in its row; it comes there sooner or later."""
 
 
 class Runtime:
@@ -56,9 +64,12 @@ class Runtime:
         self._folder = spool_folder(settings.home, self.database)
         self.recorder = Recorder(self.database, self._folder, self.kernel_id, self._sweep, self._note_problem)
         self.runner = Runner(self.recorder.put, self.database.redact, settings.log_lines, self.executions)
-        self.threads = Threads(settings.max_workers)
+        self.threads = Threads(settings.max_workers, self._run)
+
+        self.recovery = Recovery(settings.home, self._folder, self.database, settings.lease)
         self._caretaker = Caretaker(self)
         self._heeded: set[UUID] = set()
+        self._requests: dict[str, bool] = {}
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
         self._opened = self.is_closed = False
         self._kernel_lock: liveness.KernelLock | None = None
@@ -71,6 +82,10 @@ class Runtime:
         Raises:
             DatabaseUnavailable: the server can't be reached, or did not answer in time.
         """
+        if not self._opened:
+            # no caretaker does it yet; and who only looks is to see the truth too
+            with contextlib.suppress(DatabaseUnavailable):
+                self.recovery.look()
         self.recorder.settle(deadline_of(query))
         return self.database.run(query, *args, **kwargs)
 
@@ -99,41 +114,60 @@ class Runtime:
             if self._opened:
                 return
             self.database.open()
-            self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id)
+            self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id, self._folder.name)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
+            feeds.switch(self.settings.auto_progress)
             self._opened = True
 
-    def submit(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None) -> Execution:
-        """Accept a call, checked already, and return at once."""
-        execution = self.accept(work, args, kwargs, owner)
+    def submit(
+        self,
+        work: Work,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        owner: object,
+        announce: Announce | None = None,
+    ) -> Execution:
+        """Accept a call, checked already, and return at once; `announce` is told before it starts."""
+        execution = self.accept(work, fn, args, kwargs, owner)
+        if announce is not None:
+            announce([execution])
         self._start(execution)
         return execution
 
-    def submit_all(self, work: Work, items: Iterable[tuple[Any, ...]], group_id: str, owner: object) -> list[Execution]:
-        """Accept a call for each item with one write to the spool."""
+    def submit_all(
+        self,
+        work: Work,
+        fn: Callable[..., Any],
+        items: Sequence[tuple[Any, ...]],
+        group_id: UUID,
+        owner: object,
+        announce: Announce | None = None,
+    ) -> list[Execution]:
+        """Accept a call for each item with one write to the spool; `announce` is told before they start."""
         self._check_open()
-        context = contextvars.copy_context()
-        executions, events = [], []
-        for item in items:
-            execution, event = accept(work, item, {}, context, group_id)
+        executions, events = accept_all(work, fn, items, contextvars.copy_context(), group_id)
+        for execution in executions:
             execution.owner = owner
-            executions.append(execution)
-            events.append(event)
             self.executions.add(execution)
         self.recorder.put_all(events)
         self._caretaker.wake()
-        if work.place is self.threads:
-            self.threads.start_all([functools.partial(self._run, execution) for execution in executions])
+        if announce is not None:
+            announce(executions)
+        if work.place is None:
+            self.threads.add_all(executions)
         else:
             for execution in executions:
                 self._start(execution)
         return executions
 
-    def accept(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None) -> Execution:
+    def accept(
+        self, work: Work, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None
+    ) -> Execution:
         """Accept a call that somebody else runs; `runner` records it."""
         self._check_open()
-        execution, event = accept(work, args, kwargs, contextvars.copy_context(), None)
+        execution, event = accept(work, fn, args, kwargs, contextvars.copy_context())
         execution.owner = owner
         self.executions.add(execution)
         self.recorder.put_all((event,))
@@ -141,56 +175,87 @@ class Runtime:
         return execution
 
     def adopt(
-        self, job_id: UUID, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None
+        self,
+        job_id: UUID,
+        work: Work,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        owner: object = None,
+        announce: Announce | None = None,
     ) -> tuple[Execution, Future[Any]]:
         """Run a call as a job whose row exists already."""
         self._check_open()
-        execution = Execution(str(job_id), work, args, kwargs, contextvars.copy_context())
+        execution = Execution(str(job_id), work, fn, args, kwargs, contextvars.copy_context())
         execution.owner = owner
-        execution.start_members = run_members(work.options, work.place.name, self.kernel_id, work.callee)
         self.executions.add(execution)
         future: Future[Any] = Future()
+        execution.on_start = future.set_running_or_notify_cancel
         execution.when_ended(lambda: _resolve(future, execution))
         future.add_done_callback(lambda done: execution.request_stop("cancelled") if done.cancelled() else None)
-
-        def begin() -> Any:
-            if not future.set_running_or_notify_cancel():
-                raise StopRequested("cancelled")
-            return _plain_call(execution)()
-
         self._caretaker.wake()
-        self._start(execution, begin)
+        if announce is not None:
+            announce([execution])
+        self._start(execution)
         return execution, future
 
     def execution_of(self, job_id: UUID | str) -> Execution | None:
         """The job, if it runs or ran in this process and somebody still holds it."""
         return self.executions.find(str(job_id))
 
-    def cancel_here(self, execution: Execution) -> None:
+    def cancel_here(self, execution: Execution, *, force: bool = False) -> None:
         """Stop a job of this process as far as it can be stopped."""
         execution.request_stop("cancelled")
-        if execution.status == "scheduled":
-            self.runner.cancel_queued(execution)
+        self.runner.cancel_queued(execution)
+        if force and not execution.is_final:
+            force_stop(execution)
 
-    def cancel(self, job_id: UUID | str) -> bool:
+    def cancel(self, job_id: UUID | str, *, force: bool = False) -> bool:
         """Ask any job to stop; True if it was unfinished and the request is recorded."""
         execution = self.execution_of(job_id)
         if execution is None:
-            return self.run(queries.cancel_job, job_id)  # type: ignore[arg-type] # a text is understood too
+            return self.run(queries.cancel_job, job_id, force)  # type: ignore[arg-type] # a text is understood too
         if execution.is_final:
             return False
-        self.cancel_here(execution)
+        self.cancel_here(execution, force=force)
         if not execution.is_final:
-            # for those who watch the row; the job itself knows already, whether or not the database can be reached
-            with contextlib.suppress(DatabaseUnavailable):
-                self.run(queries.cancel_job, job_id)  # type: ignore[arg-type]
+            self._record_request(execution.job_id, force)
         return True
+
+    def _record_request(self, job_id: str, force: bool) -> None:
+        """For those who watch the row; the job itself knows already, whether or not the database can be reached."""
+        self._requests[job_id] = force
+        recorded = threading.Event()
+
+        def record() -> None:
+            try:
+                self._record_requests()
+            except JobnbError as error:
+                _log.debug("jobnb: the request to cancel job %s is recorded later: %s", job_id, error)
+            recorded.set()
+
+        if self.recorder.outage is None:
+            self.database.in_background(record)
+            recorded.wait(REQUEST_SECONDS)
+
+    def _record_requests(self) -> None:
+        for job_id, force in list(self._requests.items()):
+            with contextlib.suppress(JobNotFound):
+                self.run(queries.cancel_job, UUID(job_id), force)
+            self._requests.pop(job_id, None)
 
     # -- what the caretaker does
 
-    def recover(self) -> None:
-        """Store and close what dead processes of this host left."""
-        recovery.recover(self.settings.home, self._folder, self.kernel_id, self.recorder, self.database)
+    def keep_signs(self) -> None:
+        """See to it that this process still counts as alive on this host."""
+        if self._kernel_lock is not None and not self.is_closed:
+            self._kernel_lock.keep()
+
+    def observe(self) -> None:
+        """Give up the jobs of processes elsewhere that have been silent for too long."""
+        # all clients of the embedded server are on this host, where locks answer
+        if self.database.embedded is None:
+            self.recovery.observe()
 
     def sweep_now(self) -> None:
         """Record what is new about the running jobs."""
@@ -200,11 +265,15 @@ class Runtime:
     def heed_requests(self) -> None:
         """Do what others asked for by the rows: stop jobs, run jobs again."""
         kernel_id = UUID(self.kernel_id)
+        self._record_requests()
         active = self.executions.active
         if active:
-            for job_id in self.database.run(queries.cancel_requests, kernel_id):
-                if (execution := active.get(str(job_id))) is not None:
-                    self.cancel_here(execution)
+            for job_id, force in self.database.run(queries.cancel_requests, kernel_id):
+                if (execution := active.get(str(job_id))) is None:
+                    continue
+                # once: by the next look it may be in its `finally` blocks
+                if execution.stop_kind is None or (force and not execution.is_forced):
+                    self.cancel_here(execution, force=force)
         for job_id, retry_of in self.database.run(queries.retry_requests, kernel_id):
             with self._lock:
                 is_new = job_id not in self._heeded
@@ -218,7 +287,7 @@ class Runtime:
             message = "the process no longer has the function and its arguments: submit it again"
             self.database.run(queries.fail_job, job_id, message)
             return
-        self.adopt(job_id, original.work, original.args, original.kwargs, original.owner)
+        self.adopt(job_id, original.work, original.fn, original.args, original.kwargs, original.owner)
 
     # -- the end
 
@@ -227,7 +296,8 @@ class Runtime:
         executions = list(executions)
         for execution in executions:
             if execution.status == "scheduled":
-                self.cancel_here(execution)
+                execution.request_stop("cancelled")
+                self.runner.cancel_queued(execution)
         deadline = time.monotonic() + grace
         return [one for one in executions if not one.wait(max(0.0, deadline - time.monotonic()))]
 
@@ -267,16 +337,15 @@ class Runtime:
         if self.is_closed:
             raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
 
-    def _start(self, execution: Execution, call: Callable[[], Any] | None = None) -> None:
-        task = functools.partial(self._run, execution, call)
-        if (place := execution.work.place) is self.threads:
-            self.threads.start(task)
+    def _start(self, execution: Execution) -> None:
+        if (place := execution.work.place) is None:
+            self.threads.add(execution)
         else:
-            place.start(task, functools.partial(self._not_run, execution))
+            place.start(functools.partial(self._run, execution), functools.partial(self._not_run, execution))
 
-    def _run(self, execution: Execution, call: Callable[[], Any] | None = None) -> None:
+    def _run(self, execution: Execution) -> None:
         """What an executor runs. The context is copied here: many jobs share the one of their submission."""
-        execution.context.copy().run(self.runner.run, execution, call or _plain_call(execution))
+        execution.context.copy().run(self.runner.run, execution)
 
     def _not_run(self, execution: Execution, words: str) -> None:
         if not execution.is_final:
@@ -291,11 +360,6 @@ class Runtime:
         execution = self.executions.find(job_id)
         if execution is not None:
             execution.problem = problem
-
-
-def _plain_call(execution: Execution) -> Callable[[], Any]:
-    plain = functools.partial(execution.work.fn, *execution.args, **execution.kwargs)
-    return as_plain_call(plain, execution) if execution.work.callee.is_async else plain
 
 
 def _resolve(future: Future[Any], execution: Execution) -> None:

@@ -11,10 +11,11 @@ import functools
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 from uuid import uuid4
 
-from jobnb.calls import check_arguments, look_up
+from jobnb.calls import check_arguments, look_up, zipped
 from jobnb.db import queries
 from jobnb.db.doors import awaitable, blocking
 from jobnb.db.schema import init_database
+from jobnb.display import outlet
 from jobnb.errors import DatabaseUnavailable, InvalidInput, InvalidTransition, JobNotFound, ServiceClosed
 from jobnb.executors.threads import Borrowed, Executor
 from jobnb.groups import JobGroup
@@ -85,6 +86,7 @@ class _Service:
         if runtime is None or runtime.is_closed:
             runtime = self._runtime_used = runtime_for(self.settings)
             runtime.users += 1
+            outlet.look_for_notebook()
         return runtime
 
     def submit(
@@ -121,14 +123,13 @@ class _Service:
             InvalidInput: something that can't be right; nothing was stored.
             DatabaseUnavailable: only at the first use in a process; later a server that is away is waited for.
         """
-        given = {
-            "name": name, "document_id": document_id, "property_id": property_id, "initial_data": initial_data,
-            "timeout": timeout, "retries": retries or None, "executor": executor,
-            "job_type": None if job_type == "analysis" else job_type,
-        }  # fmt: skip
+        given = _without_none(
+            name=name, document_id=document_id, property_id=property_id, initial_data=initial_data, timeout=timeout,
+            retries=retries or None, executor=executor, job_type=None if job_type == _PLAIN.job_type else job_type,
+        )  # fmt: skip
         work = self._work(fn, args, kwargs, job_type, given)
         runtime = self.runtime
-        execution = runtime.submit(work, args, kwargs, self)
+        execution = runtime.submit(work, fn, args, kwargs, self, self._announcer)
         return JobHandle(runtime, execution.job_id, execution)
 
     def map(
@@ -138,36 +139,44 @@ class _Service:
         *iterables: Iterable[Any],
         job_type: str = "analysis",
         name: str | None = None,
+        document_id: UUID | str | None = None,
+        property_id: UUID | str | None = None,
+        initial_data: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         retries: int = 0,
+        executor: Executor | None = None,
     ) -> JobGroup[R]:
         """Run `fn` once for each item (or each tuple of items, given several iterables), each time as a job of its own.
 
         Args:
             fn: a function or coroutine function.
             iterables: what to run it on; they end with the shortest.
-            job_type: the kind of jobs.
+            job_type: the kind of jobs; this and the other options are those of `submit`, for every job alike.
             name: what a person calls them.
+            document_id: the document they belong to.
+            property_id: the property they belong to.
+            initial_data: kept with each of them.
             timeout: seconds each may take.
             retries: how many further attempts a failure gets.
+            executor: where they run; None for the service's own.
 
         Raises:
             InvalidInput: something that can't be right; nothing was stored.
             DatabaseUnavailable: only at the first use in a process.
         """
-        if not iterables:
-            raise InvalidInput("map needs at least one iterable to run the function on", argument="iterables")
-        items = list(zip(*iterables, strict=False))
         # options are apart from the function's own arguments here: nothing can collide
-        options = self._options(job_type, _without_none(name=name, timeout=timeout, retries=retries or None))
+        given = _without_none(name=name, document_id=document_id, property_id=property_id, initial_data=initial_data,
+                              timeout=timeout, retries=retries or None)  # fmt: skip
+        options = self._options(job_type, given)
         callee = look_up(fn)
+        items = zipped(iterables)
         if items:
             check_arguments(callee, items[0], {}, {})
         runtime = self.runtime
         runtime.open()
-        work = make_work(callee, fn, options, self._place(None), runtime.kernel_id)
+        work = make_work(callee, options, self._place(executor), runtime.kernel_id)
         group_id = uuid4()
-        executions = runtime.submit_all(work, items, str(group_id), self)
+        executions = runtime.submit_all(work, fn, items, group_id, self, self._announcer)
         return JobGroup(group_id, [JobHandle(runtime, execution.job_id, execution) for execution in executions])
 
     def run_job_async(self, job_id: UUID, task_func: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
@@ -187,8 +196,8 @@ class _Service:
         runtime = self.runtime
         runtime.open()
         options = Options(self._check_can_run(runtime, job_id))
-        work = make_work(callee, task_func, options, self._place(None), runtime.kernel_id)
-        _, future = runtime.adopt(job_id, work, args, kwargs, self)
+        work = make_work(callee, options, self._place(None), runtime.kernel_id)
+        _, future = runtime.adopt(job_id, work, task_func, args, kwargs, self, self._announcer)
         return future
 
     def track_here(
@@ -203,8 +212,11 @@ class _Service:
         callee = look_up(fn)
         check_arguments(callee, args, kwargs, {})
         self.runtime.open()
-        work = make_work(callee, fn, self._options(job_type, given), self.runtime.threads, self.runtime.kernel_id)
-        return self.runtime.accept(work, args, kwargs)
+        work = make_work(callee, self._options(job_type, given), None, self.runtime.kernel_id)
+        execution = self.runtime.accept(work, fn, args, kwargs)
+        if (announce := self._announcer) is not None:
+            announce([execution])
+        return execution
 
     def is_job_running(self, job_id: UUID) -> bool:
         """True while the job's function runs, in this process or another (then the row is read, in about 1 ms).
@@ -233,6 +245,15 @@ class _Service:
 
     # -- helpers
 
+    @property
+    def _announcer(self) -> Callable[[list[Execution]], None] | None:
+        return None if outlet.audience is None else self._announce
+
+    def _announce(self, executions: list[Execution]) -> None:
+        if outlet.audience is not None:
+            handles = [JobHandle[Any](self.runtime, execution.job_id, execution) for execution in executions]
+            outlet.audience.announce(handles, self.settings.display)
+
     def _work(
         self,
         fn: Callable[..., Any],
@@ -241,13 +262,12 @@ class _Service:
         job_type: str,
         given: dict[str, Any],
     ) -> Work:
-        """Check a call with its options, of which None is the default, and make the work of it."""
-        given = {option: value for option, value in given.items() if value is not None}
+        """Check a call with those of its options that are not the default, and make the work of it."""
         callee = look_up(fn)
         check_arguments(callee, args, kwargs, given)
         options = self._options(job_type, given) if given or job_type != _PLAIN.job_type else _PLAIN
         self.runtime.open()
-        return make_work(callee, fn, options, self._place(given.get("executor")), self.runtime.kernel_id)
+        return make_work(callee, options, self._place(given.get("executor")), self.runtime.kernel_id)
 
     def _options(self, job_type: str, given: Mapping[str, Any]) -> Options:
         check_job_type(job_type)
@@ -279,10 +299,8 @@ class _Service:
                 argument=argument,
             )
 
-    def _place(self, executor: Executor | None) -> Place:
-        if executor is not None:
-            return Borrowed(executor)
-        return self._borrowed or self.runtime.threads
+    def _place(self, executor: Executor | None) -> Place | None:
+        return self._borrowed if executor is None else Borrowed(executor)
 
     def _check_can_run(self, runtime: Runtime, job_id: UUID) -> str:
         execution = runtime.execution_of(job_id)
@@ -326,15 +344,19 @@ class JobService(_Service):
     delete_jobs = awaitable(queries.delete_jobs)
     init_database = awaitable(init_database)
 
-    async def cancel_job(self, job_id: UUID) -> bool:
+    async def cancel_job(self, job_id: UUID, *, force: bool = False) -> bool:
         """Ask a job to stop; True if it was unfinished and the request is recorded, False if it had ended.
+
+        Args:
+            job_id: which job.
+            force: see `JobHandle.cancel`.
 
         Raises:
             JobNotFound: no such job.
         """
         job_id = check_id("job_id", job_id)
         runtime = self.runtime
-        return await runtime.database.in_thread(functools.partial(runtime.cancel, job_id))
+        return await runtime.database.in_thread(functools.partial(runtime.cancel, job_id, force=force))
 
     async def close(self, grace: float = _Service.GRACE) -> None:
         """End this service without blocking the loop.
@@ -369,13 +391,17 @@ class SyncJobService(_Service):
     delete_jobs = blocking(queries.delete_jobs)
     init_database = blocking(init_database)
 
-    def cancel_job(self, job_id: UUID) -> bool:
+    def cancel_job(self, job_id: UUID, *, force: bool = False) -> bool:
         """Ask a job to stop; True if it was unfinished and the request is recorded, False if it had ended.
+
+        Args:
+            job_id: which job.
+            force: see `JobHandle.cancel`.
 
         Raises:
             JobNotFound: no such job.
         """
-        return self.runtime.cancel(check_id("job_id", job_id))
+        return self.runtime.cancel(check_id("job_id", job_id), force=force)
 
     def close(self, grace: float = _Service.GRACE) -> None:
         """End this service: queued jobs are cancelled, running ones get `grace` seconds; see `JobService.close`."""

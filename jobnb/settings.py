@@ -26,6 +26,10 @@ class Settings:
         log_lines: how many lines of a job's output are kept, at least 1. From `JOBNB_LOG_LINES`.
         exit_grace: seconds that leaving the interpreter may wait for what is not written yet, in [0, 60]. From
             `JOBNB_EXIT_GRACE`.
+        lease: seconds of silence after which the jobs of a process on another host are marked as lost, in
+            [1, 86400]. From `JOBNB_LEASE`.
+        auto_progress: whether the bars of tqdm and rich in jobs are the jobs' progress; for the whole process. From
+            `JOBNB_AUTO_PROGRESS`.
     """
 
     database_url: str | None = None
@@ -34,6 +38,8 @@ class Settings:
     display: Display = "auto"
     log_lines: int = 20_000
     exit_grace: float = 2.0
+    lease: float = 900.0
+    auto_progress: bool = True
 
     def __repr__(self) -> str:
         where = "embedded" if self.database_url is None else "DATABASE_URL (not shown)"
@@ -50,7 +56,8 @@ class Settings:
         written |= {name: (value, name) for name, value in given.items() if value is not None}
         values: dict[str, Any] = {name: _CHECKS[name](value, origin) for name, (value, origin) in written.items()}
         settings = cls(**values)
-        return replace(settings, home=settings.home.expanduser().absolute())
+        # two spellings of one folder (a symbolic link) are one home: it is a key, and holds locks
+        return replace(settings, home=Path(os.path.realpath(settings.home.expanduser())))
 
 
 _VARIABLES = {"database_url": "DATABASE_URL"} | {
@@ -103,14 +110,26 @@ def _count(value: object, origin: str) -> int:
     return number
 
 
-def _seconds(value: object, origin: str) -> float:
+def _seconds(value: object, origin: str, least: float = 0, most: float = 60) -> float:
     try:
         number = float(value)  # type: ignore[arg-type] # anything that is no number raises
     except (TypeError, ValueError):
         number = math.nan
-    if not 0 <= number <= 60:
-        raise ConfigurationError(f"{origin} is {value!r}: give a number of seconds from 0 to 60")
+    if not least <= number <= most:
+        raise ConfigurationError(f"{origin} is {value!r}: give a number of seconds from {least:g} to {most:g}")
     return number
+
+
+def _lease(value: object, origin: str) -> float:
+    return _seconds(value, origin, 1, 86_400)
+
+
+def _switch(value: object, origin: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    switch = words.get(str(value).strip().lower())
+    if switch is None:
+        raise ConfigurationError(f"{origin} is {value!r}: give true or false")
+    return switch
 
 
 def _display(value: object, origin: str) -> Display:
@@ -127,4 +146,6 @@ _CHECKS = {
     "display": _display,
     "log_lines": _count,
     "exit_grace": _seconds,
+    "lease": _lease,
+    "auto_progress": _switch,
 }

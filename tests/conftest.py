@@ -11,13 +11,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pooler import Pooler
 
 import jobnb
 from jobnb.db.embedded import EmbeddedServer
 from jobnb.db.schema import schema_sql
+from jobnb.db.urls import normalize
 from jobnb.settings import Settings
 
 _numbers = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--behind-pooler", action="store_true", help="connect jobnb through PgBouncer in transaction mode")
 
 
 @pytest.fixture(scope="session")
@@ -69,15 +75,32 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture
-def settings(home: Path, database_url: str) -> Settings:
-    return Settings.load(database_url=database_url)
+@pytest.fixture(scope="session")
+def pooler(request: pytest.FixtureRequest, server: EmbeddedServer) -> Iterator[Pooler | None]:
+    """PgBouncer in front of the server, if the run is to go through it."""
+    if not request.config.getoption("--behind-pooler"):
+        yield None
+        return
+    pooler = Pooler(f"host={server.conninfo()['host']}", server.conninfo()["user"])
+    yield pooler
+    pooler.stop()
 
 
 @pytest.fixture
-def client(home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def jobnb_url(database_url: str, pooler: Pooler | None) -> str:
+    """How jobnb connects to that database: directly, or through the pooler."""
+    return database_url if pooler is None else pooler.url(normalize(database_url).database)
+
+
+@pytest.fixture
+def settings(home: Path, jobnb_url: str) -> Settings:
+    return Settings.load(database_url=jobnb_url)
+
+
+@pytest.fixture
+def client(home: Path, database_url: str, jobnb_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """jobnb's own functions, pointed at a fresh database; gives its URL."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DATABASE_URL", jobnb_url)
     monkeypatch.delitem(sys.__dict__, "_jobnb_default_service", raising=False)
     jobnb.configure()
     yield database_url

@@ -49,6 +49,7 @@ def generate() -> Any:
         (lambda: jobnb.submit(add, 1, timeout="5s"), "timeout is '5s'"),
         (lambda: jobnb.submit(add, 1, retries=-1), "retries is -1"),
         (lambda: jobnb.map(add), "at least one iterable"),
+        (lambda: jobnb.map(add, 5), "5 to run the function on, which can't be iterated"),
         (lambda: jobnb.jobs(status="cancelledd"), "scheduled, in_progress, done, failed"),
         (lambda: jobnb.jobs(limit=-1), "limit is -1"),
         (lambda: jobnb.jobs(since="yesterday"), "give a datetime"),

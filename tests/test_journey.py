@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from uuid import UUID
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -90,6 +91,17 @@ def test_an_unknown_id_is_not_found() -> None:
         jobnb.get(UUID(int=5))
     with pytest.raises(jobnb.JobNotFound):
         jobnb.get("deadbeef")
+
+
+def test_a_map_takes_the_options_of_submit_for_all_its_jobs() -> None:
+    document = uuid4()
+    with ThreadPoolExecutor(1) as executor:
+        group = jobnb.map(str, [1, 2], name="both", document_id=document, initial_data={"a": 1}, executor=executor)
+        assert group.results() == ["1", "2"]
+    rows = [handle.refresh() for handle in group]
+    assert {(row.name, row.document_id, row.executor, row.initial_data["a"]) for row in rows} == {
+        ("both", document, "ThreadPoolExecutor", 1)
+    }
 
 
 def test_map_keeps_the_order_and_counts_the_states() -> None:

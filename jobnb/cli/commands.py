@@ -77,10 +77,11 @@ def logs(job_id: str, follow: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("job_id")
-def cancel(job_id: str) -> None:
+@click.option("--force", is_flag=True, help="Raise an exception inside its function, wherever it is.")
+def cancel(job_id: str, force: bool) -> None:
     """Ask a job to stop. Exits with 1 if it had ended already."""
     handle = _get(job_id)
-    if not handle.cancel():
+    if not handle.cancel(force=force):
         click.echo(f"{handle.job.short_id} had ended already: {handle.refresh().state}", err=True)
         raise click.exceptions.Exit(1)
     ended = handle.wait(2)
@@ -117,7 +118,8 @@ def url() -> None:
     database.open()
     if database.embedded is not None:
         parts = database.embedded.conninfo()
-        click.echo(f"postgresql://{parts['user']}@/{parts['dbname']}?host={_quoted(parts['host'])}")
+        place = f"host={_quoted(parts['host'])}&port={parts['port']}"  # or it would be PGPORT
+        click.echo(f"postgresql://{parts['user']}@/{parts['dbname']}?{place}")
         database.embedded.leave_running()  # for the tool that this address is for
     elif database.url is not None:
         click.echo(database.url.sqlalchemy().render_as_string(hide_password=True))

@@ -49,10 +49,11 @@ def run_demo() -> None:
 def submit_jobs() -> list[JobHandle[Any]]:
     """Five jobs; the last one fails on purpose."""
     wines = demo_jobs.load_wine()
+    comparable = demo_jobs.standardized(wines)
     jobs: list[JobHandle[Any]] = [
         jobnb.submit(
             demo_jobs.cross_validate_neighbours,
-            wines,
+            comparable,
             k,
             job_type="cross_validation",
             name=f"wine, {k} neighbours",
@@ -61,7 +62,7 @@ def submit_jobs() -> list[JobHandle[Any]]:
     ]
     jobs.append(jobnb.submit(demo_jobs.bootstrap_mean, wines, 0, job_type="bootstrap", name="wine, mean alcohol"))
     jobs.append(
-        jobnb.submit(demo_jobs.fit_naive_bayes, wines, 0.0, job_type="naive_bayes", name="wine, fails on purpose")
+        jobnb.submit(demo_jobs.fit_naive_bayes, comparable, 0.0, job_type="naive_bayes", name="wine, fails on purpose")
     )
     return jobs
 

@@ -57,15 +57,8 @@ def _look_at_spool(settings: Settings, problems: list[str]) -> dict[str, Any]:
         count = len(Path(path).read_text(encoding="utf-8").splitlines())
         problems.append(f"{count} records were refused by the database; they are kept in {path}")
     kernels = liveness.locked_kernels(settings.home)
-    dead = liveness.dead_kernels(settings.home, kernels) if not _is_ours(settings) else []
+    dead = list(liveness.dead_kernels(settings.home))
     return {
         "spool": f"{waiting:,} events wait in {len(segments)} files",
         "lock files": f"{len(kernels)}, {len(dead)} of dead processes",
     }
-
-
-def _is_ours(settings: Settings) -> bool:
-    # opening one's own lock file a second time would give the lock away
-    from jobnb.api import default_service
-
-    return default_service().runtime.is_open and default_service().settings.home == settings.home

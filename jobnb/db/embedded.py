@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+import weakref
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from jobnb.db import launcher
+from jobnb.db.cluster import DATABASE, ROLE, make_cluster
 from jobnb.db.folders import OTHER_DATABASE_ADVICE, Folders, locate
+from jobnb.db.isolation import isolated
+from jobnb.db.postmaster import find
 from jobnb.errors import ConfigurationError, DatabaseUnavailable
 from jobnb.locks import FileLock
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LOCK_SECONDS = 150.0
 """How long to wait for another process that starts or stops the server."""
@@ -41,33 +43,42 @@ class ServerStatus(NamedTuple):
 class EmbeddedServer:
     """The server of one `JOBNB_HOME`. Touches nothing until `ensure_running`; safe to use from any thread.
 
+    Of two objects for one home in one process, the first to be released drops the locks of the other: use
+    `embedded_server`.
+
     Args:
         home: `JOBNB_HOME`; made with mode 0700 if absent.
     """
 
     def __init__(self, home: Path) -> None:
-        self.home = home
+        self.home = _resolved(home)
         self._lock = threading.Lock()
         self._folders: Folders | None = None
         self._socket_folder: Path | None = None
         self._start_lock: FileLock | None = None
         self._client_lock: FileLock | None = None
-        self._owner = os.getpid()
+        self._users: weakref.WeakSet[Any] = weakref.WeakSet()
+        _after_fork_in_child(self)
 
     def conninfo(self) -> dict[str, Any]:
-        """What psycopg needs to connect; valid after `ensure_running`."""
-        return {"host": str(self._socket_folder), "user": launcher.ROLE, "dbname": launcher.DATABASE}
+        """What psycopg needs to connect, whatever the environment says; valid after `ensure_running`."""
+        account = self._folders.account.name if self._folders else ""
+        return {"host": str(self._socket_folder), "user": ROLE, "dbname": DATABASE, **isolated(account)}
 
-    def ensure_running(self) -> None:
+    def ensure_running(self, user: object = None) -> None:
         """Start the server, or join the one that runs; start it again if it was killed.
+
+        Args:
+            user: who in this process needs it, until it is given to `release` or is no more.
 
         Raises:
             ConfigurationError: it can't run here; the message says why and what to do.
             DatabaseUnavailable: it did not start.
         """
         with self._lock:
-            self._check_owner()
-            if self._client_lock is not None and self._folders and launcher.running_pid(self._folders) is not None:
+            self._users.add(user or self)
+            launcher.reap()
+            if self._is_joined():
                 return
             try:
                 self._join()
@@ -79,10 +90,14 @@ class EmbeddedServer:
                     f"folder of your own, {OTHER_DATABASE_ADVICE}"
                 ) from None
 
-    def release(self) -> None:
-        """This process is no longer a client; the last client stops the server. Safe to call at any time."""
+    def release(self, user: object = None) -> None:
+        """With its last user, this process is no longer a client; the last client stops the server.
+
+        Safe to call at any time.
+        """
         with self._lock:
-            if self._client_lock is None or self._owner != os.getpid():
+            self._users.discard(user or self)
+            if self._users or self._client_lock is None:
                 return
             assert self._folders is not None
             assert self._start_lock is not None
@@ -102,7 +117,7 @@ class EmbeddedServer:
         It stops when a later client was the last one.
         """
         with self._lock:
-            if self._client_lock is not None and self._owner == os.getpid():
+            if self._client_lock is not None:
                 self._client_lock.close()
                 self._client_lock = None
 
@@ -114,13 +129,20 @@ class EmbeddedServer:
             found = version.read_text().strip()
         except OSError:
             found = None
-        return ServerStatus(folders.data, launcher.running_pid(folders), found)
+        server = find(folders)
+        return ServerStatus(folders.data, server.pid if server else None, found)
 
-    def _check_owner(self) -> None:
-        if self._owner != os.getpid():
-            # a forked child holds none of its parent's locks: it starts from nothing
-            self._client_lock = self._start_lock = None
-            self._owner = os.getpid()
+    def _is_joined(self) -> bool:
+        if self._client_lock is None or self._folders is None:
+            return False
+        server = find(self._folders)
+        # it may have been restarted elsewhere, be on its way out, or have lost its socket
+        return (
+            server is not None
+            and server.status == "ready"
+            and server.socket_folder == self._socket_folder
+            and server.has_socket
+        )
 
     def _join(self) -> None:
         folders = self._folders = locate(self.home)
@@ -137,27 +159,39 @@ class EmbeddedServer:
                 clients = FileLock(folders.base / "clients.lock")
                 clients.try_shared()
                 self._client_lock = clients
-            self._socket_folder = folders.make_socket_folder()
-            launcher.make_cluster(folders)
-            if launcher.running_pid(folders) is None or not self._still_answers():
-                launcher.start(folders, self._socket_folder)
+            folders.make_area()
+            make_cluster(folders)
+            self._socket_folder = launcher.join_or_start(folders)
         finally:
             self._start_lock.unlock()
 
-    def _still_answers(self) -> bool:
-        assert self._folders is not None
-        assert self._socket_folder is not None
-        if launcher.answers(self._socket_folder):
-            return True
-        # it may be starting, stopping or frozen; only a process that ends makes room for a new one
-        if not launcher.stop(self._folders):
-            raise DatabaseUnavailable(
-                f"the embedded PostgreSQL in {self.home} runs but does not answer: {launcher.log_tail(self._folders)}"
-            )
-        return False
+    def _forget(self) -> None:
+        """In a forked child: it holds none of its parent's locks, and a thread it lacks may hold the one here."""
+        self._lock = threading.Lock()
+        for lock in (self._client_lock, self._start_lock):
+            if lock is not None:
+                lock.close()
+        self._client_lock = self._start_lock = None
+        self._users.clear()
 
 
 def embedded_server(home: Path) -> EmbeddedServer:
     """This process's object for the server of `home`; the same one each time, reloading of modules included."""
     servers: dict[str, EmbeddedServer] = sys.__dict__.setdefault("_jobnb_servers", {})
-    return servers.setdefault(str(home), EmbeddedServer(home))
+    key = str(_resolved(home))
+    return servers.get(key) or servers.setdefault(key, EmbeddedServer(home))
+
+
+def _resolved(home: Path) -> Path:
+    return Path(os.path.realpath(home.expanduser()))
+
+
+def _after_fork_in_child(server: EmbeddedServer) -> None:
+    forget = weakref.WeakMethod(server._forget)  # noqa: SLF001 - a hook lives for ever, the object need not
+
+    def forget_if_alive() -> None:
+        if method := forget():
+            method()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget_if_alive)

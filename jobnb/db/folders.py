@@ -88,7 +88,7 @@ class Folders:
         return _key(self.home)
 
     def make(self) -> None:
-        """Make what is missing, private to this user; check the rest.
+        """Make the user's own part, `home` and `base`, where it is missing; check it where it is there.
 
         Raises:
             ConfigurationError: `home` belongs to another user, or other users may write in it.
@@ -99,23 +99,26 @@ class Folders:
         inside = self.data.parent == self.base
         # A lent account has to pass through to reach its data; it can't list, and the files are 0600.
         _make_private(self.base, 0o711 if self.account.lent and inside else 0o700)
-        if not inside:
-            self._make_outside()
 
-    def _make_outside(self) -> None:
+    def make_area(self) -> None:
+        """Make the folder around the data where that is not `base`; callers hold the start lock.
+
+        Raises:
+            ConfigurationError: somebody else made it.
+            OSError: the file system said no.
+        """
         area = self.data.parent
+        if area == self.base:
+            return
         if area.parent == ROOT_AREA:
             make_root_area()
-        with suppress(FileExistsError):
-            area.mkdir(mode=0o700)
-            self.account.give(area)
-        _check_private(area, self.account.uid, forbidden=0o077)
+        self._make_given(area)
         link = self.base / "data"
         if not link.is_symlink():
             link.symlink_to(self.data)
 
     def make_socket_folder(self) -> Path:
-        """A folder for the unix socket that only this user (and the account) can enter.
+        """A folder for the unix socket that only this user (and the account) can enter; callers hold the start lock.
 
         Raises:
             ConfigurationError: none can be had.
@@ -123,15 +126,41 @@ class Folders:
         for folder in self._socket_folders():
             if len(os.fsencode(folder / SOCKET_NAME)) > _LONGEST_SOCKET_PATH or "," in str(folder):
                 continue  # libpq reads a comma as the end of a host name
-            with suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-                self.account.give(folder)
-            _check_private(folder, self.account.uid, forbidden=0o077)
+            self._make_given(folder)
             return folder
         raise ConfigurationError(
             f"no folder for the embedded server's socket: {self.home} and the temporary folder have too long names; "
             f"set JOBNB_HOME or TMPDIR to a shorter path, {OTHER_DATABASE_ADVICE}"
         )
+
+    def checked_socket_folder(self, folder: Path) -> Path:
+        """`folder`, where a server says that its socket is, if only this user and the account can enter it.
+
+        The environment of the process that started the server chose it: TMPDIR may be another one here.
+
+        Raises:
+            ConfigurationError: others can enter it.
+        """
+        _check_private(folder, self.account.uid, forbidden=0o077)
+        return folder
+
+    def _make_given(self, folder: Path) -> None:
+        """Make a folder that is the account's from the first moment it has its name, or check the one that is there.
+
+        Made and then given away, it would be somebody else's for a moment, or for ever if this process is killed.
+        """
+        for left_over in folder.parent.glob(f"{folder.name}.new-*"):  # of a process that was killed here
+            with suppress(OSError):
+                left_over.rmdir()
+        if not os.path.lexists(folder):
+            temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}.new-", dir=folder.parent))
+            try:
+                self.account.give(temporary)
+                temporary.rename(folder)  # over one that another process made meanwhile only if that is still empty
+            except OSError:
+                if not os.path.lexists(folder):
+                    raise
+        _check_private(folder, self.account.uid, forbidden=0o077)
 
     def _socket_folders(self) -> Iterator[Path]:
         yield self.data.parent / "run"
@@ -176,7 +205,7 @@ def make_root_area() -> None:
         ConfigurationError: somebody else made it.
         OSError: the file system said no.
     """
-    ROOT_AREA.mkdir(exist_ok=True)
+    ROOT_AREA.mkdir(mode=0o711, parents=True, exist_ok=True)
     _check_private(ROOT_AREA, 0, forbidden=0o022)
     ROOT_AREA.chmod(0o711)
 

@@ -1,253 +1,200 @@
-"""The processes of the embedded server: make a cluster, start, recognise and stop its `postgres`.
+"""Start, join and stop the embedded server's `postgres`.
 
-Nothing here decides *whether* to start or stop, and callers hold the start lock. No shell is involved, and no
-process gets a signal that is not a `postgres` working in our data folder.
+Nothing here decides *when* to start or stop, and callers hold the start lock. No shell is involved, no process gets
+a signal that is not a `postgres` working in our data folder, and a server that lives and can be reached is never
+restarted: it has other clients.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
+import socket
 import subprocess
-import sys
-import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
-
-from jobnb.db.folders import OTHER_DATABASE_ADVICE, SOCKET_NAME, Folders, own_name
-from jobnb.db.programs import MAJOR_VERSION, program, programs_for
+from jobnb.db.cluster import ENVIRONMENT
+from jobnb.db.folders import OTHER_DATABASE_ADVICE, SOCKET_NAME
+from jobnb.db.postmaster import Postmaster, find, noted
+from jobnb.db.programs import program, programs_for
 from jobnb.errors import ConfigurationError, DatabaseUnavailable
+from jobnb.locks import lock_for_child
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
-ROLE = DATABASE = "jobnb"
+    from jobnb.db.folders import Folders
+
 START_SECONDS = 120.0
-"""How long a server may take to answer: recovery after a crash can be long."""
+"""How long a server may take to be ready: recovery after a crash can be long."""
 STOP_SECONDS = 20.0
+LEAVING_SECONDS = 10.0
+"""How long the child processes of a killed server may take to notice."""
 
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-def make_cluster(folders: Folders) -> None:
-    """Make the data folder if there is none; all of it or nothing.
-
-    Raises:
-        ConfigurationError: there is something else in its place, or it was made by another PostgreSQL.
-    """
-    # on every start: the initdb of a process that was killed may write on for a moment after its folder was removed
-    for left_over in folders.data.parent.glob("data.new-*"):
-        shutil.rmtree(left_over, ignore_errors=True)
-    version = folders.data / "PG_VERSION"
-    if version.exists():
-        found = version.read_text().strip()
-        if found != str(MAJOR_VERSION):
-            raise ConfigurationError(
-                f"the data in {folders.data} was made by PostgreSQL {found}, the embedded server is {MAJOR_VERSION}: "
-                f"move that folder away (pg_dump it with PostgreSQL {found} first), {OTHER_DATABASE_ADVICE}"
-            )
-        return
-    if folders.data.exists() and (not folders.data.is_dir() or any(folders.data.iterdir())):
-        raise ConfigurationError(
-            f"{folders.data} is not a PostgreSQL data folder, and the embedded server needs its place: move it away, "
-            f"or set JOBNB_HOME to another folder, {OTHER_DATABASE_ADVICE}"
-        )
-    # a name of its own: the initdb of a process that was killed may still be at work in another
-    temporary = Path(tempfile.mkdtemp(prefix="data.new-", dir=folders.data.parent))
-    folders.account.give(temporary)
-    _initdb(folders, temporary)
-    _configure(folders, temporary)
-    if folders.data.exists() and not folders.data.is_symlink():
-        folders.data.rmdir()
-    temporary.rename(folders.data)
+_started: set[int] = set()
+"""Servers that are children of this process: the ones it may have to reap."""
 
 
-def start(folders: Folders, socket_folder: Path) -> int:
-    """Start the server and wait until it answers; returns its process id.
+def join_or_start(folders: Folders) -> Path:
+    """Make sure that a server runs and is ready; returns the folder of its socket.
 
     Raises:
-        DatabaseUnavailable: it ended, or did not answer in time; with the last lines of its log.
+        ConfigurationError: it runs on another machine, or its socket's folder is not private.
+        DatabaseUnavailable: it ended, or was not ready in time; with the last lines of its log.
     """
-    for _ in range(100):
-        try:
-            return _start_once(folders, socket_folder)
-        except _StillLeaving:
-            time.sleep(0.1)
-    raise DatabaseUnavailable(f"the processes of a killed server in {folders.data} do not end: {log_tail(folders)}")
-
-
-class _StillLeaving(Exception):
-    """The server was killed, and its child processes have not noticed yet."""
-
-
-def _start_once(folders: Folders, socket_folder: Path) -> int:
-    _remove_stale_locks(folders, socket_folder)
-    command = [
-        program(programs_for(folders.account), "postgres"), "-D", str(folders.data),
-        "-c", f"unix_socket_directories={_list_item(socket_folder)}",
-    ]  # fmt: skip
-    descriptor = os.open(folders.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "ab") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=_ENVIRONMENT,
-            # an interrupt of the notebook's process group is not meant for the server
-            start_new_session=True,
-            cwd="/",
-            **folders.account.spawn_options(),
-        )
-    _wait_until_ready(folders, socket_folder, process)
-    # the server outlives this process; nobody is to warn that it still runs
-    process.returncode = 0
-    return process.pid
-
-
-def running_pid(folders: Folders) -> int | None:
-    """The process id of the server that works in our data folder; None if there is none."""
-    try:
-        pid = int((folders.data / "postmaster.pid").read_text().split("\n", 1)[0])
-    except (OSError, ValueError):
-        return None
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # one that this process started and that was killed
-    return pid if _is_our_server(pid, folders) else None
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while True:
+        server = _settled(folders) or _started_or_elsewhere(folders)
+        if server is not None and server.socket_folder is not None:
+            return folders.checked_socket_folder(server.socket_folder)
+        if time.monotonic() > deadline:
+            raise _in_use(folders)
+        time.sleep(0.1)
 
 
 def stop(folders: Folders) -> bool:
     """Stop the server as `pg_ctl stop -m fast` does; True if it has ended."""
-    pid = running_pid(folders)
-    if pid is None:
+    server = find(folders)
+    if server is None:
         return True
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGINT)
+        os.kill(server.pid, signal.SIGINT)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        if running_pid(folders) is None:
+        reap()
+        if find(folders) is None:
             return True
         time.sleep(0.01)
     return False
 
 
-def log_tail(folders: Folders, lines: int = 4) -> str:
-    """The last lines of the server's log, on one line."""
+def reap() -> None:
+    """Take notice of servers that this process started and that have ended."""
+    for pid in list(_started):
+        with suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                continue
+        _started.discard(pid)
+
+
+def log_tail(folders: Folders, since: int = 0) -> str:
+    """The last lines of the server's log, on one line; only what came after its first `since` bytes."""
     try:
-        return " | ".join(folders.log.read_text("utf-8", "replace").strip().splitlines()[-lines:])
+        with folders.log.open("rb") as log:
+            log.seek(since)
+            lines = log.read().decode("utf-8", "replace").splitlines()
     except OSError:
-        return "no log"
+        lines = []
+    return " | ".join(lines[-4:]) or "nothing in its log"
 
 
-def answers(socket_folder: Path) -> bool:
-    """True if a server answers there and has our database."""
-    try:
-        psycopg.connect(host=str(socket_folder), user=ROLE, dbname=DATABASE, connect_timeout=5).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def _initdb(folders: Folders, target: Path) -> None:
-    programs = programs_for(folders.account)
-    done = _run(
-        folders,
-        [program(programs, "initdb"), "-A", "peer", "-U", ROLE, "--encoding=UTF8", "--locale=C.UTF-8",
-         "--no-instructions", "--no-sync", "-D", str(target)],
-    )  # fmt: skip
-    if done.returncode:
-        raise ConfigurationError(
-            f"initdb could not make the embedded server's data in {target}: {done.stderr.strip()[-500:]}; "
-            f"set JOBNB_HOME to another folder, {OTHER_DATABASE_ADVICE}"
-        )
-    made = subprocess.run(
-        [program(programs, "postgres"), "--single", "-D", str(target), "postgres"],
-        input=f"CREATE DATABASE {DATABASE} OWNER {ROLE};\n", capture_output=True, text=True, check=False,
-        env=_ENVIRONMENT, cwd="/", **folders.account.spawn_options(),
-    )  # fmt: skip
-    if made.returncode:
-        raise ConfigurationError(f"the embedded server's database could not be made: {made.stderr.strip()[-500:]}")
-
-
-def _run(folders: Folders, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=_ENVIRONMENT, cwd="/",
-        **folders.account.spawn_options(),
-    )  # fmt: skip
-
-
-def _configure(folders: Folders, target: Path) -> None:
-    """Only this user gets in, by the operating system's word for who is at the other end of the socket."""
-    _replace(folders, target / "pg_hba.conf", "local all all peer map=jobnb\n")
-    names = {own_name(), folders.account.name}
-    lines = "".join(f'jobnb "{name}" {ROLE}\n' for name in sorted(names))
-    _replace(folders, target / "pg_ident.conf", lines)
-    settings = (
-        "listen_addresses = ''\nunix_socket_permissions = 0700\ntimezone = 'UTC'\nlog_timezone = 'UTC'\n"
-        "shared_buffers = '32MB'\nmax_connections = 100\nlog_min_messages = warning\n"
-    )
-    _replace(folders, target / "postgresql.auto.conf", settings)
-    if sys.platform == "linux":
-        os.sync()
-
-
-def _replace(folders: Folders, path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    folders.account.give(path)
-
-
-def _wait_until_ready(folders: Folders, socket_folder: Path, process: subprocess.Popen[bytes]) -> None:
+def _settled(folders: Folders) -> Postmaster | None:
+    """The server that runs, once it is ready; None if there is none, or the one that was there has ended."""
     deadline = time.monotonic() + START_SECONDS
-    while not answers(socket_folder):
-        if process.poll() is not None:
-            if "shared memory" in (tail := log_tail(folders)):
-                raise _StillLeaving(tail)
-            raise DatabaseUnavailable(f"the embedded PostgreSQL in {folders.data} does not start: {log_tail(folders)}")
-        if time.monotonic() > deadline:
+    while (server := find(folders)) is not None:
+        if server.status == "ready" and server.listens():
+            return server
+        if server.status == "starting":
+            if time.monotonic() > deadline:
+                raise _not_ready(folders)
+            time.sleep(0.02)
+        # else it is on its way out, perhaps waiting for its clients to leave; or its socket was removed, by somebody
+        # who cleans folders: it can't make another, and no client can reach it any more
+        elif not stop(folders):
             raise DatabaseUnavailable(
-                f"the embedded PostgreSQL in {folders.data} has not answered for {START_SECONDS:g} s: "
-                f"{log_tail(folders)}"
+                f"the embedded PostgreSQL in {folders.data} (process {server.pid}) takes no connections and does not "
+                f"end: {log_tail(folders)}"
             )
-        time.sleep(0.02)
+    return None
 
 
-def _remove_stale_locks(folders: Folders, socket_folder: Path) -> None:
-    """Remove what would make PostgreSQL refuse to start.
+def _started_or_elsewhere(folders: Folders) -> Postmaster | None:
+    """A server started now, or one in another container that can be reached from here; None to try again."""
+    alive = lock_for_child(folders.base / "server.lock")
+    if alive is None:
+        server = noted(folders)
+        return server if server is not None and server.listens() else None
+    try:
+        os.truncate(alive, 0)
+        os.write(alive, socket.gethostname().encode())
+        written = folders.log.stat().st_size if folders.log.exists() else 0
+        process = _spawn(folders, alive)
+    finally:
+        os.close(alive)
+    try:
+        return _wait_until_ready(folders, process, written)
+    finally:
+        # the server outlives this process; nobody is to warn that it still runs
+        process.returncode = 0
+        _started.add(process.pid)
 
-    It does so when a file it left names a process that lives, or waits to be reaped, whatever process that is.
-    """
-    if running_pid(folders) is None:
-        for path in (
-            folders.data / "postmaster.pid",
-            socket_folder / SOCKET_NAME,
-            socket_folder / f"{SOCKET_NAME}.lock",
-        ):
-            path.unlink(missing_ok=True)
+
+def _spawn(folders: Folders, alive: int) -> subprocess.Popen[bytes]:
+    """Run `postgres`; it and its children keep the lock on the descriptor `alive` as long as one of them lives."""
+    socket_folder = folders.make_socket_folder()
+    # it would refuse to start if a file left behind names a process that lives, whatever process that is
+    for path in (
+        folders.data / "postmaster.pid",
+        socket_folder / SOCKET_NAME,
+        socket_folder / f"{SOCKET_NAME}.lock",
+    ):
+        path.unlink(missing_ok=True)
+    command = [
+        program(programs_for(folders.account), "postgres"), "-D", str(folders.data), "-c", "port=5432",
+        "-c", f"unix_socket_directories={_list_item(socket_folder)}",
+    ]  # fmt: skip
+    descriptor = os.open(folders.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=ENVIRONMENT,
+            pass_fds=[alive],
+            # an interrupt of the notebook's process group is not meant for the server
+            start_new_session=True,
+            cwd="/",
+            **folders.account.spawn_options(),
+        )
 
 
-def _is_our_server(pid: int, folders: Folders) -> bool:
-    process = Path(f"/proc/{pid}")
-    if Path("/proc/self").exists():
-        try:
-            command = (process / "cmdline").read_bytes().split(b"\0")
-            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return False
-        return state != "Z" and os.fsencode(folders.data) in command
-    listed = subprocess.run(
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+def _wait_until_ready(folders: Folders, process: subprocess.Popen[bytes], written: int) -> Postmaster | None:
+    """Wait for the new server; what it says comes behind the first `written` bytes of the log."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        server = noted(folders)
+        if server is not None and server.pid == process.pid and server.status == "ready":
+            return server
+        if process.poll() is not None:
+            if "pre-existing shared memory block" in (tail := log_tail(folders, written)):
+                return None  # where files can't be locked, this is how the children of a killed server show
+            raise DatabaseUnavailable(f"the embedded PostgreSQL in {folders.data} does not start: {tail}")
+        if time.monotonic() > deadline:
+            raise _not_ready(folders)
+        time.sleep(0.01)
+
+
+def _not_ready(folders: Folders) -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        f"the embedded PostgreSQL in {folders.data} has been starting for {START_SECONDS:g} s: {log_tail(folders)}"
     )
-    return str(folders.data) in listed.stdout
+
+
+def _in_use(folders: Folders) -> Exception:
+    """Somebody keeps the data in use, and it is no server that can be seen or reached from here."""
+    place = folders.base / "server.lock"
+    host = place.read_text("utf-8", "replace") or "another machine"
+    if host == socket.gethostname():
+        return DatabaseUnavailable(
+            f"the processes of a server that was killed in {folders.data} do not end: {log_tail(folders)}"
+        )
+    return ConfigurationError(
+        f"the embedded PostgreSQL in {folders.home} runs on {host}, and serves one machine only: end its clients "
+        f"there, set JOBNB_HOME to a folder that only this machine uses, {OTHER_DATABASE_ADVICE}"
+    )
 
 
 def _list_item(folder: Path) -> str:

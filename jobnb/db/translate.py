@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import sqlalchemy.exc
 
+from jobnb.db.advice import advice_for
 from jobnb.errors import (
     DatabaseError,
     DatabaseUnavailable,
@@ -56,7 +57,9 @@ def translate(error: Exception, where: str, redact: Callable[[str], str]) -> Job
     sqlstate: str | None = getattr(original, "sqlstate", None)
     text = redact(" ".join(str(original).split()))
     if _is_connection_loss(error, sqlstate):
-        return DatabaseUnavailable(f"no answer from {where}: {text}", sqlstate)
+        did_answer = sqlstate is not None or "FATAL:" in text or "certificate" in text
+        what = f"{where} can't be used now" if did_answer else f"no answer from {where}"
+        return DatabaseUnavailable(f"{what}: {text.removeprefix('connection failed: ')}{advice_for(text)}", sqlstate)
     if sqlstate == "23503":
         # the server names the table that refers to another one, on both sides of a foreign key
         referring = getattr(getattr(original, "diag", None), "table_name", None)
@@ -81,6 +84,8 @@ def _is_connection_loss(error: Exception, sqlstate: str | None) -> bool:
     if isinstance(error, OSError) or getattr(error, "connection_invalidated", False):
         return True
     if sqlstate is None:
-        # libpq reports failed connections and broken sockets without a code, as these two classes
-        return isinstance(getattr(error, "orig", None) or error, (psycopg.OperationalError, psycopg.InterfaceError))
+        # libpq reports failed connections and broken sockets without a code, as the first two classes; the third is
+        # what psycopg makes of the answers of a pooler whose server went away
+        original = getattr(error, "orig", None) or error
+        return isinstance(original, (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError))
     return sqlstate[:2] in _PASSING_CLASSES or sqlstate in _PASSING_CODES or sqlstate in _WRONG_LOGIN

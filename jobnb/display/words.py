@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from jobnb.models import Job
 
 SYMBOLS = {
@@ -19,14 +22,15 @@ SYMBOLS = {
 }
 WORDS = {"in_progress": "running", "timeout": "timed out"}
 COLORS = {
-    "scheduled": "#6b7280",
-    "in_progress": "#2563eb",
-    "done": "#15803d",
-    "failed": "#b91c1c",
-    "cancelled": "#a16207",
-    "timeout": "#b91c1c",
-    "lost": "#7e22ce",
+    "scheduled": "#7a7a7a",
+    "in_progress": "#2f7fd6",
+    "done": "#1d8a45",
+    "failed": "#dc3b3b",
+    "cancelled": "#a8740b",
+    "timeout": "#dc3b3b",
+    "lost": "#9b59d0",
 }
+"""Of a middle lightness, so that they are read on white and on black alike."""
 
 
 def state_word(job: Job) -> str:
@@ -45,6 +49,32 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def clock(seconds: float) -> str:
+    """A length of time as a clock shows it: `0:42`, `3:07`, `2:05:00`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction in whole percent; 100 % only when it is whole."""
+    return f"{int(fraction * 100 + 1e-9)}%"
+
+
+def running_time(elapsed: float | None, fraction: float | None) -> str:
+    """How long it has been running, and an estimate of what is left once there is something to estimate from."""
+    if elapsed is None:
+        return ""
+    if not fraction or fraction >= 1 or elapsed < 1:
+        return clock(elapsed)
+    return f"{clock(elapsed)} < ≈{clock(math.ceil(elapsed * (1 - fraction) / fraction))}"
+
+
+def moment(at: datetime | None) -> str:
+    """A point in time to the minute, in the local zone of this process, with the zone's name."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M %Z").rstrip() if at is not None else ""
 
 
 def title(job: Job) -> str:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 import time
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import JobCancelled, JobFailed, JobLost, JobTimeout, ServiceClosed, StopRequested
 from jobnb.executors.failure import formatted, summary, users_traceback
+from jobnb.executors.force import call_stoppable, leave
 from jobnb.recorder.events import Event, EventKind, json_text
 from jobnb.tracking import capture
-from jobnb.tracking.execution import Execution, current, progress_text
+from jobnb.tracking.execution import Execution, current
 from jobnb.tracking.log import as_members, clean
 from jobnb.values import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from jobnb.tracking.executions import Executions
 
@@ -50,15 +52,19 @@ class Runner:
         self._put, self._redact, self._log_lines = put, redact, log_lines
         self._executions = executions
 
-    def run(self, execution: Execution, call: Callable[[], Any]) -> None:
-        """Run `call` as the job `execution`, to its end; raises nothing that the call raised."""
+    def run(self, execution: Execution) -> None:
+        """Run a job to its end in this thread; raises nothing that its function raised."""
         if not self._begin(execution):
             return
-        options = execution.work.options
-        timer = None if options.timeout is None else self._start_timer(execution, options.timeout)
+        work = execution.work
+        timer = None if work.options.timeout is None else self._start_timer(execution, work.options.timeout)
         try:
-            value = self._attempts(execution, call) if options.retries else call()
+            if work.is_plain and capture.around is None:
+                value = call_stoppable(execution, execution.fn, *execution.args, **execution.kwargs)
+            else:
+                value = self._surrounded(execution)
         except BaseException as error:
+            leave(execution)
             self._fail(execution, error)
         else:
             self._complete(execution, value)
@@ -67,9 +73,9 @@ class Runner:
                 timer.cancel()
             current.set(None)
 
-    async def run_here(self, execution: Execution, call: Callable[[], Any]) -> None:
-        """Await `call()` in the caller's own loop as the job `execution`, to its end."""
-        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(self._tracked(execution, call))
+    async def run_here(self, execution: Execution) -> None:
+        """Await a job's coroutine function in the caller's own loop, to its end."""
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(self._tracked(execution))
         execution.interrupt = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             await task
@@ -79,11 +85,11 @@ class Runner:
         finally:
             execution.interrupt = None
 
-    async def _tracked(self, execution: Execution, call: Callable[[], Any]) -> None:
+    async def _tracked(self, execution: Execution) -> None:
         if not self._begin(execution):
             return
         try:
-            value = await call()
+            value = await execution.fn(*execution.args, **execution.kwargs)
         except asyncio.CancelledError as error:
             execution.request_stop("cancelled")
             self._fail(execution, error)
@@ -94,20 +100,22 @@ class Runner:
             self._complete(execution, value)
 
     def _begin(self, execution: Execution) -> bool:
-        if execution.stop_kind is not None or execution.is_final:
+        may_begin = execution.on_start is None or execution.on_start()
+        if not may_begin or not execution.begin():
             self.cancel_queued(execution)
             return False
         capture.install()
         execution.log_lines = self._log_lines
         current.set(execution)
+        execution.thread = threading.get_ident()
         execution.started, execution.began = time.time(), time.monotonic()
-        execution.status = "in_progress"
         self._executions.running.add(execution)
         return True
 
     def cancel_queued(self, execution: Execution) -> None:
-        """End an execution that has not begun, as cancelled."""
-        self._end_as_failed(execution, "cancelled", "cancelled before it started", None)
+        """End an execution as cancelled if it has not begun."""
+        if execution.claim_unbegun_end():
+            self._record_failure(execution, "cancelled", "cancelled before it started", None)
 
     def abandon(self, execution: Execution, kind: str, message: str) -> None:
         """End the job although its code may still be running; its later end will not count."""
@@ -117,11 +125,18 @@ class Runner:
         """End the job as failed because its executor never ran it."""
         self._end_as_failed(execution, "error", self._redact(str(error)), error)
 
-    def _attempts(self, execution: Execution, call: Callable[[], Any]) -> Any:
+    def _surrounded(self, execution: Execution) -> Any:
+        if capture.around is None:
+            return self._attempts(execution)
+        return capture.around(execution, functools.partial(self._attempts, execution))
+
+    def _attempts(self, execution: Execution) -> Any:
         pause = FIRST_BACKOFF
         while True:
             try:
-                return call()
+                if execution.work.callee.is_async:
+                    return call_stoppable(execution, run_coroutine, execution)
+                return call_stoppable(execution, execution.fn, *execution.args, **execution.kwargs)
             except Exception as error:
                 if execution.attempt >= execution.max_attempts or execution.stop_kind is not None:
                     raise
@@ -171,8 +186,10 @@ class Runner:
             self._end_as_failed(execution, "error", summary(error, self._redact), error)
 
     def _end_as_failed(self, execution: Execution, kind: str, message: str, error: BaseException | None) -> None:
-        if not execution.claim_end():
-            return
+        if execution.claim_end():
+            self._record_failure(execution, kind, message, error)
+
+    def _record_failure(self, execution: Execution, kind: str, message: str, error: BaseException | None) -> None:
         execution.error_kind, execution.error_message = kind, message
         execution.error = error if error is not None else _REASONS[kind](execution.job_id, message)
         members = f'"status":"failed","error_kind":"{kind}","error_message":{json_text(clean(message))}'
@@ -191,7 +208,8 @@ class Runner:
             if execution.log is not None and (lines := execution.log.close()):
                 rows = as_members(execution.job_id, lines)
                 self._put(Event(EventKind.LOGS, execution.job_id, execution.attempt, rows))
-            end = Event(EventKind.END, execution.job_id, execution.attempt, f"{_ending(execution)},{members}")
+            members = f"{execution.accepted}{members},{_ending(execution)}"
+            end = Event(EventKind.END, execution.job_id, execution.attempt, members, execution.work.shared)
             self._put(end, conclude)
         except ServiceClosed as error:
             execution.problem = f"its end could not be recorded: {error}"
@@ -210,11 +228,9 @@ def _ending(execution: Execution) -> str:
     """The columns that every end sets."""
     members = f'"finished_at":{execution.finished:.6f}'
     if execution.duration is not None:
-        members += f',"duration_s":{execution.duration:.6f}'
-        if execution.start_recorded < execution.attempt:
-            members += f",{execution.start_text()}"
+        members += f',"started_at":{execution.started:.6f},"duration_s":{execution.duration:.6f}'
     if execution.fraction is not None or execution.message is not None:
-        members += f",{progress_text(execution.fraction, execution.message)}"
+        members += execution.progress_text()
     return members
 
 
@@ -222,27 +238,23 @@ def _stopped_words(execution: Execution, kind: str) -> str:
     ran = f"{execution.elapsed or 0:.1f} s"
     if kind == "timeout":
         return f"timed out after {execution.timeout:g} s; the function has stopped"
-    return f"cancelled after {ran}"
+    return f"stopped by force after {ran}" if execution.is_forced else f"cancelled after {ran}"
 
 
-def as_plain_call(make: Callable[[], Coroutine[Any, Any, Any]], execution: Execution) -> Callable[[], Any]:
-    """A call that runs a coroutine to its end in a loop of its own, and can be interrupted from other threads."""
+def run_coroutine(execution: Execution) -> Any:
+    """Run a job's coroutine function to its end in a loop of its own; other threads can interrupt it."""
+    with asyncio.Runner() as loop_runner:
+        loop = loop_runner.get_loop()
 
-    def call() -> Any:
-        with asyncio.Runner() as loop_runner:
-            loop = loop_runner.get_loop()
+        async def main() -> Any:
+            task = asyncio.current_task()
+            assert task is not None
+            execution.interrupt = lambda: loop.call_soon_threadsafe(task.cancel)
+            if execution.stop_kind is not None:
+                task.cancel()
+            return await execution.fn(*execution.args, **execution.kwargs)
 
-            async def main() -> Any:
-                task = asyncio.current_task()
-                assert task is not None
-                execution.interrupt = lambda: loop.call_soon_threadsafe(task.cancel)
-                if execution.stop_kind is not None:
-                    task.cancel()
-                return await make()
-
-            try:
-                return loop_runner.run(main())
-            finally:
-                execution.interrupt = None
-
-    return call
+        try:
+            return loop_runner.run(main())
+        finally:
+            execution.interrupt = None

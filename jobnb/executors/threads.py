@@ -8,7 +8,9 @@ from jobnb.errors import ConfigurationError
 from jobnb.threads import DaemonPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+
+    from jobnb.tracking.execution import Execution
 
 
 class Executor(Protocol):
@@ -18,30 +20,16 @@ class Executor(Protocol):
         """Run `fn(*args)` some time; give a future."""
 
 
-class Threads:
+class Threads(DaemonPool["Execution"]):
     """Threads of this process: the default.
 
     Args:
         workers: how many jobs run at once, at least 1.
+        run: runs a job to its end; raises nothing.
     """
 
-    name = "threads"
-
-    def __init__(self, workers: int) -> None:
-        self._pool = DaemonPool(workers, "jobnb-job")
-
-    def start(self, task: Callable[[], None], failed: Callable[[str], None] | None = None) -> None:
-        """Queue one task; it runs in this process, so there is nothing that could fail on the way."""
-        del failed
-        self._pool.add(task)
-
-    def start_all(self, tasks: Iterable[Callable[[], None]]) -> None:
-        """Queue many tasks."""
-        self._pool.add_all(tasks)
-
-    def close(self) -> None:
-        """Take no more; what runs goes on."""
-        self._pool.close()
+    def __init__(self, workers: int, run: Callable[[Execution], object]) -> None:
+        super().__init__(workers, "jobnb-job", run)
 
 
 class Borrowed:

@@ -1,49 +1,32 @@
-"""What is collected and not sent yet: many events about many jobs, to become one record a job."""
+"""What is collected and not sent yet: the newest event of each job, and the batches made of them."""
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobnb.recorder.events import Event, EventKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-BATCH_JOBS = 2_000
+BATCH_JOBS = 10_000
 BATCH_CHARACTERS = 8_000_000
-
-
-class Record(NamedTuple):
-    """One JSON object for a statement, the job it is about, and the members it shares with others."""
-
-    job_id: str
-    json: str
-    shared: str = ""
-
-
-def payload(records: list[Record]) -> tuple[str, str]:
-    """The records as a JSON array, and as another one what they share, which they name by its place."""
-    places: dict[str, int] = {"": -1}
-    objects = []
-    for _, json, shared in records:
-        place = places.setdefault(shared, len(places) - 1)
-        objects.append(json if place < 0 else f'{json[:-1]},"shared":{place}}}')
-    members = [f'{{"place":{place},{shared}}}' for shared, place in places.items() if shared]
-    return f"[{','.join(objects)}]", f"[{','.join(members)}]"
+_NEW, _END, _LOGS = EventKind.NEW, EventKind.END, EventKind.LOGS
 
 
 class Batch(NamedTuple):
     """What one flush sends.
 
     Attributes:
-        new: jobs whose first event is here; they may have come further, even to their end, already.
+        new: jobs whose first event is among what was collected; they may have come further, even to their end.
         changed: jobs that have a row.
         logs: lines of jobs, whose rows come first.
     """
 
-    new: list[Record]
-    changed: list[Record]
-    logs: list[Record]
+    new: list[Event]
+    changed: list[Event]
+    logs: list[Event]
 
     def __bool__(self) -> bool:
         return bool(self.new or self.changed or self.logs)
@@ -53,85 +36,88 @@ class Batch(NamedTuple):
 
 
 class Pending:
-    """Events in the order in which they happened, and the batches made of them.
-
-    A second event of a kind is a later attempt's, or later progress: it replaces the first.
-    """
+    """The newest event of each job; an event tells all that is known of a job, so it replaces those before it."""
 
     def __init__(self) -> None:
-        self._events: dict[EventKind, dict[str, Event]] = {kind: {} for kind in EventKind}
-        self._new, self._ends = self._events[EventKind.NEW], self._events[EventKind.END]
+        self._open: dict[str, Event] = {}
+        self._ended: dict[str, Event] = {}
+        self._without_row: set[str] = set()
         self._logs: list[Event] = []
 
     def add(self, events: Iterable[Event]) -> None:
-        """Collect events."""
-        by_kind, logs = self._events, self._logs
+        """Collect events, in the order in which they happened."""
+        still_open, ended = self._open, self._ended
         for event in events:
-            if event[0] is EventKind.LOGS:
-                logs.append(event)
+            kind, job_id, *_ = event
+            if kind is _END:
+                still_open.pop(job_id, None)
+                ended[job_id] = event
+            elif kind is _LOGS:
+                self._logs.append(event)
             else:
-                by_kind[event[0]][event[1]] = event
+                if kind is _NEW:
+                    self._without_row.add(job_id)
+                # a sweep may have looked at the job before its end, and speak after it
+                if job_id not in ended:
+                    still_open[job_id] = event
 
     def __bool__(self) -> bool:
-        return bool(self._logs) or any(self._events.values())
+        return bool(self._open or self._ended or self._logs)
 
     @property
-    def ends(self) -> int:
+    def ended(self) -> int:
         """How many of the jobs have ended."""
-        return len(self._ends)
+        return len(self._ended)
 
     @property
-    def new(self) -> int:
+    def without_row(self) -> int:
         """How many of the jobs have no row yet."""
-        return len(self._new)
+        return len(self._without_row)
 
     @property
     def accepted_only(self) -> bool:
         """True if some jobs have been accepted, and no more is known of them."""
-        return any(job_id not in self._ends for job_id in self._new)
+        return any(event.kind is _NEW for event in self._open.values())
 
     def take(self, *, ended_only: bool) -> Batch:
         """Remove the next batch.
 
         Args:
-            ended_only: leave the jobs that have no row and have not ended; soon one record will tell all of them.
+            ended_only: leave the jobs that have not ended; soon one record will tell all of them.
         """
-        started, progress = self._events[EventKind.START], self._events[EventKind.PROGRESS]
         batch = Batch([], [], [])
         characters = 0
-        for job_id in list(self._ends if ended_only else self._everyone()):
-            history = [kind.pop(job_id) for kind in (self._new, started, progress, self._ends) if job_id in kind]
-            record = _record(job_id, history)
-            (batch.new if history[0].kind is EventKind.NEW else batch.changed).append(record)
-            characters += len(record.json) + len(record.shared)
-            if len(batch.new) + len(batch.changed) >= BATCH_JOBS or characters > BATCH_CHARACTERS:
-                break
+        for source in (self._ended,) if ended_only else (self._ended, self._open):
+            for job_id in list(islice(source, BATCH_JOBS - len(batch))):
+                event = source.pop(job_id)
+                if job_id in self._without_row:
+                    self._without_row.remove(job_id)
+                    batch.new.append(event)
+                else:
+                    batch.changed.append(event)
+                characters += len(event.members)
+                if characters > BATCH_CHARACTERS:
+                    break
         self._take_logs(batch)
         return batch
 
-    def _everyone(self) -> dict[str, None]:
-        return dict.fromkeys(job_id for kind in self._events.values() for job_id in kind)
-
     def _take_logs(self, batch: Batch) -> None:
         """Lines of a job whose row is still to come wait for it."""
-        kept = []
-        for event in self._logs:
-            if event.job_id in self._new:
-                kept.append(event)
-            else:
-                batch.logs.append(Record(event.job_id, event.members))
-        self._logs = kept
+        if self._logs:
+            batch.logs.extend(event for event in self._logs if event.job_id not in self._without_row)
+            self._logs = [event for event in self._logs if event.job_id in self._without_row]
 
 
-def _record(job_id: str, history: list[Event]) -> Record:
-    last = history[-1]
-    if last.kind is EventKind.END:
-        # its own members say done or failed, and how far the job got
-        history = [event for event in history if event.kind is not EventKind.PROGRESS]
-        attempt, status = last.attempt, ""
-    elif last.kind is EventKind.NEW:
-        attempt, status = 1, '"status":"scheduled",'
-    else:
-        attempt, status = max(event.attempt for event in history), '"status":"in_progress",'
-    members = ",".join([event.members for event in history if event.members])
-    return Record(job_id, f'{{"job_id":"{job_id}","attempt":{attempt},{status}{members}}}', history[0].shared)
+def payload(events: Sequence[Event]) -> tuple[str, str]:
+    """The events as a JSON array, and as another one what they share, which they name by its place."""
+    places: dict[str, int] = {}
+    objects, last, ending = [], "", "}"
+    for kind, job_id, attempt, members, shared in events:
+        if kind is _LOGS:
+            objects.append(members)
+            continue
+        if shared is not last:
+            last, ending = shared, f',"shared":{places.setdefault(shared, len(places))}}}' if shared else "}"
+        objects.append(f'{{"job_id":"{job_id}","attempt":{attempt},{members}{ending}')
+    shares = [f'{{"place":{place},{shared}}}' for shared, place in places.items()]
+    return f"[{','.join(objects)}]", f"[{','.join(shares)}]"

@@ -1,8 +1,9 @@
 """What can happen to a job, and how it is written down.
 
-An event carries the columns it sets as JSON members (`"status":"done","finished_at":1764003600.25`), made once, in the
-thread where it happened. The same text is the line in the spool and, joined with the job's other events, the row in
-the statement; nothing is parsed or serialised twice. Times are seconds since 1970, UTC.
+An event tells all of a job's row that is known at that moment, as JSON members (`"status":"done","duration_s":0.25`),
+made once, in the thread where it happened. So of several events of a job only the newest has to be sent, and the same
+text is the line in the spool and the row in the statement; nothing is parsed or serialised twice. Times are seconds
+since 1970, UTC.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class Event(NamedTuple):
         kind: which part of its life.
         job_id: its id, as text.
         attempt: of which attempt, from 1.
-        members: the columns it sets, as the inside of a JSON object, without line ends.
-        shared: further members, of a `NEW` event only, that other jobs have letter by letter too (the function's
-            source above all): they are written once a file and sent once a statement.
+        members: the columns it sets, as the inside of a JSON object, without line ends; at least one.
+        shared: further members, that other jobs have letter by letter too (the function's source above all): they are
+            written once a file and sent once a statement.
     """
 
     kind: EventKind

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 REPEAT = 500
 """After so many events the file gets what they share once more, so that one damaged line does not cost all of them."""
 _SHARED = "="
+_PROGRESS = EventKind.PROGRESS
 
 
 class LineWriter:
@@ -24,9 +25,14 @@ class LineWriter:
         self._events = 0
 
     def lines(self, events: Iterable[Event]) -> list[bytes]:
-        """The events as lines, each with its line end, behind what they share and the file does not have yet."""
+        """The events as lines, each with its line end, behind what they share and the file does not have yet.
+
+        Progress is left out: it is not worth a line, and the next one replaces it.
+        """
         made = []
         for kind, job_id, attempt, members, shared in events:
+            if kind is _PROGRESS:
+                continue
             key = self._keys.get(shared, "") if shared else ""
             if shared and not key:
                 key = self._keys[shared] = blake2b(shared.encode("ascii"), digest_size=8).hexdigest()

@@ -7,12 +7,10 @@ import logging
 import threading
 import time
 from collections import deque
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from jobnb.errors import DatabaseUnavailable, ServiceClosed
 from jobnb.recorder.batch import Pending
-from jobnb.recorder.events import Event, EventKind
 from jobnb.recorder.spool import Spool
 from jobnb.recorder.writer import Writer
 
@@ -21,17 +19,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobnb.db.database import Database
+    from jobnb.recorder.events import Event
 
 _log = logging.getLogger("jobnb")
 
-LINGER = 0.0001
-"""Seconds of one wait for the end of a job that was only just accepted: if it ends at once, it costs one row write."""
-LINGERS = 5
+LINGER = 0.0005
+"""Seconds to wait for the end of a job that was only just accepted: if it ends at once, it costs one row write."""
 POURING = 50
-"""So many ends at once, and jobs that were only accepted wait up to `HOLD` for their own."""
+"""So many jobs at once, and those that were only accepted wait up to `HOLD` for their end."""
 HOLD = 1.0
 PACE = 0.005
-"""Seconds between two flushes while jobs pour in: a commit costs as much as the rows of fifty jobs."""
+"""Seconds between two flushes while jobs pour in. A commit costs as much as the rows of fifty jobs; and a thread that
+woke at every event would take turns with those that bring them, which costs more than the events."""
 TRIM_BYTES = 1_000_000
 
 
@@ -58,18 +57,19 @@ class Recorder:
         self._spool = Spool(folder, kernel_id)
         self.dead_letters = folder / f"{kernel_id}.dead"
         self._writer = Writer(database, self.dead_letters, self._keep_safe, on_problem)
-        self._queue: SimpleQueue[list[Event] | None] = SimpleQueue()
+        self._brought: deque[tuple[Sequence[Event], Callable[[], object] | None]] = deque()
+        self._incoming: deque[Event] = deque()
         self._pending = Pending()
-        self._brought: deque[tuple[Event, Callable[[], object] | None]] = deque()
         self._lock, self._starting = threading.Lock(), threading.Lock()
         self._sequence = self._collected = self._written = 0
         self._hurry_until = 0
         self._held_since = 0.0
+        self._is_pouring = False
+        self._wake, self._is_asleep = threading.Event(), False
         self._progress = threading.Condition()
         self._thread: threading.Thread | None = None
         self._spool_failed = self._keep_spool = False
-        self._closed = False
-        self._forked = False
+        self._closed = self._leaving = self._forked = False
 
     @property
     def waiting(self) -> int:
@@ -91,7 +91,7 @@ class Recorder:
             ServiceClosed: after `close`, or in a forked child, which must not write as its parent.
         """
         self._check()
-        self._brought.append((event, then))
+        self._brought.append(((event,), then))
         self._combine()
 
     def put_all(self, events: Sequence[Event]) -> None:
@@ -101,8 +101,7 @@ class Recorder:
             ServiceClosed: after `close`, or in a forked child.
         """
         self._check()
-        for event in events:
-            self._brought.append((event, None))
+        self._brought.append((events, None))
         self._lock.acquire()
         self._take_along()
         self._combine()
@@ -114,22 +113,23 @@ class Recorder:
 
     def _take_along(self) -> None:
         """Write what all threads have brought; called with the lock held, which it gives back."""
-        events: list[Event] = []
+        taken: list[Event] = []
         followers = []
         try:
             while self._brought:
-                event, then = self._brought.popleft()
-                events.append(event)
+                events, then = self._brought.popleft()
+                taken += events
                 if then is not None:
                     followers.append(then)
-            if events:
-                self._sequence += len(events)
-                if durable := [event for event in events if event[0] is not EventKind.PROGRESS]:
-                    self._save(durable)
-                self._queue.put(events)
+            self._sequence += len(taken)
+            self._save(taken)
+            self._incoming.extend(taken)
         finally:
             self._lock.release()
-        if self._thread is None and events:
+        if self._is_asleep:
+            self._is_asleep = False
+            self._wake.set()
+        elif self._thread is None and taken:
             self._start()
         for then in followers:
             then()
@@ -152,7 +152,7 @@ class Recorder:
         if self._written >= target or threading.current_thread() is self._thread:
             return
         self._hurry_until = max(self._hurry_until, target)
-        self._queue.put([])
+        self._wake.set()
         with self._progress:
             if not self._progress.wait_for(lambda: self._written >= target, timeout):
                 raise DatabaseUnavailable(
@@ -172,7 +172,8 @@ class Recorder:
             self.settle(timeout)
         self._closed = True
         self._writer.give_up()
-        self._queue.put(None)
+        self._leaving = True
+        self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(0.5)
         done = self.waiting == 0
@@ -215,14 +216,17 @@ class Recorder:
                 self._thread = threading.Thread(target=self._run, name="jobnb-recorder", daemon=True)
                 self._thread.start()
 
+    # -- what the one writing thread does
+
     def _run(self) -> None:
-        while self._wait_for_more():
+        while self._wait_for_events():
+            self._collect()
             self._linger()
-            pouring = self._pending.ends >= POURING
-            if not self._send(ended_only=self._may_hold):
+            hold = self._may_hold
+            if not (hold and self._pending.ended < POURING) and not self._send(ended_only=hold):
                 return
-            if pouring and not self._is_hurried:
-                time.sleep(PACE)
+            if self._is_pouring:
+                self._sleep(PACE, for_events=False)
 
     @property
     def _is_hurried(self) -> bool:
@@ -230,47 +234,43 @@ class Recorder:
 
     @property
     def _may_hold(self) -> bool:
-        pouring = self._pending.ends >= POURING or self._pending.new >= POURING
-        return pouring and not self._is_hurried and time.monotonic() - self._held_since < HOLD
+        return self._is_pouring and not self._is_hurried and time.monotonic() - self._held_since < HOLD
 
-    def _wait_for_more(self) -> bool:
-        """Collect what waits in the queue, if only after a while; False means the end."""
-        try:
-            events = self._queue.get(timeout=HOLD if self._pending else None)
-        except Empty:
-            return True
-        return self._collect(events) and self._collect_waiting()
+    def _wait_for_events(self) -> bool:
+        """Wait for events, or until those that are held must go; False means the end."""
+        if not (self._pending and self._is_hurried):
+            self._sleep(HOLD if self._pending else None)
+        return not self._leaving
 
-    def _collect_waiting(self) -> bool:
-        """Collect what waits in the queue now; False means the end."""
-        # what comes while this collects is for the next time: others may bring faster than one thread takes
-        return all(self._collect(self._queue.get_nowait()) for _ in range(self._queue.qsize()))
+    def _sleep(self, seconds: float | None, *, for_events: bool = True) -> None:
+        """Sleep at most so long, or until somebody brings an event, or is in a hurry."""
+        self._wake.clear()
+        self._is_asleep = for_events
+        if not (for_events and self._incoming) and not self._is_hurried and not self._leaving:
+            self._wake.wait(seconds)
+        self._is_asleep = False
 
-    def _collect(self, events: list[Event] | None) -> bool:
-        if events is None:
-            return False
+    def _collect(self) -> None:
+        """Collect what has come in until now; others may bring faster than one thread takes."""
+        events = [self._incoming.popleft() for _ in range(len(self._incoming))]
         if not self._pending:
             self._held_since = time.monotonic()
         self._pending.add(events)
         self._collected += len(events)
-        return True
+        self._is_pouring = self._pending.ended >= POURING or self._pending.without_row >= POURING
 
     def _linger(self) -> None:
-        for _ in range(LINGERS):
-            # where they pour in, other threads keep Python busy, and a short sleep becomes a long one
-            if self._is_hurried or self._pending.new >= POURING or not self._pending.accepted_only:
+        """Where few jobs come, wait a moment for their end, and look how far those have come that run."""
+        until = time.monotonic() + LINGER
+        while not (self._is_pouring or self._is_hurried) and self._pending.accepted_only:
+            if (left := until - time.monotonic()) <= 0:
                 break
-            time.sleep(LINGER)
-            self._collect_more()
+            self._sleep(left)
+            self._collect()
         # while they pour in, what began will have ended soon; the caretaker sweeps too
-        if self._pending.ends < POURING and self._pending.new < POURING:
-            for event in self._sweep():
-                self.put(event)
-            self._collect_more()
-
-    def _collect_more(self) -> None:
-        if not self._collect_waiting():
-            self._queue.put(None)  # the end is not now, but next time
+        if not self._is_pouring and (events := self._sweep()):
+            self.put_all(events)
+            self._collect()
 
     def _send(self, *, ended_only: bool) -> bool:
         """Send what is pending, as far as it is to be sent now; False if that was given up."""

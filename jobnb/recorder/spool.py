@@ -70,6 +70,8 @@ class Spool:
             raise
 
     def _write(self, data: bytes) -> None:
+        if not data:
+            return
         written = os.write(self._descriptor, data)
         if written != len(data):
             # a full disk shows as a short write, without an exception

@@ -1,8 +1,10 @@
 """The writer: sends batches of records until the database has them, whatever happens to it.
 
-An outage is waited for, for ever. A server that answers but keeps refusing a batch has been handed something it can't
-take: then the batch is halved until the offending record is alone, that record is sent again without its bulky and
-optional parts, and if even that is refused it goes to the dead-letter file. Nothing is ever dropped in silence.
+An outage is waited for, for ever; so is a server that says itself why it can't write now (disk full, read-only). One
+that refuses a batch, or that answers otherwise but always loses its connection over this batch, has been handed
+something it can't take: then the batch is halved until the offending record is alone, that record is sent again without
+its bulky and optional parts, and if even that is refused it goes to the dead-letter file. Nothing is ever dropped in
+silence.
 """
 
 from __future__ import annotations
@@ -13,29 +15,46 @@ import os
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobnb.db import queries
 from jobnb.errors import DatabaseUnavailable, JobnbError
-from jobnb.recorder.batch import Record, payload
+from jobnb.recorder.batch import payload
+from jobnb.recorder.events import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from jobnb.db.database import Database
     from jobnb.recorder.batch import Batch
+    from jobnb.recorder.events import Event
 
 _log = logging.getLogger("jobnb")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 SUSPICIOUS_TRIES = 4
 """After this many failures of one batch the server is asked whether it works at all."""
+SUSPICIOUS_ANSWERS = 3
+"""So often in a row the server has to answer just before a batch fails again; fewer happen by chance."""
 NOTICE_AFTER = 1.0
 """Seconds an outage may last before the user hears of it; a restart of the server is shorter."""
 
 _OPTIONAL = ("result", "result_order", "traceback", "source", "progress_message", "initial_data")
 _REFERENCES = ("document_id", "property_id", "group_id", "retry_of")
+
+
+class Target(Protocol):
+    """Where batches go: a database."""
+
+    def write(self, statement: Callable[..., None], *texts: str) -> None:
+        """Run a statement of the recorder."""
+
+    def ping(self) -> bool:
+        """True if the server answers."""
+
+
+class _GivenUp(Exception):
+    """Nobody waits for the server any longer."""
 
 
 class Writer:
@@ -50,7 +69,7 @@ class Writer:
 
     def __init__(
         self,
-        database: Database,
+        database: Target,
         dead_letters: Path,
         keep_safe: Callable[[], None],
         on_problem: Callable[[str, str], None],
@@ -64,60 +83,59 @@ class Writer:
 
     def send(self, batch: Batch) -> bool:
         """Send a batch; True when the database has it, False if `give_up` came first."""
-        return (
+        try:
             self._insist(queries.record_new, batch.new)
-            and self._insist(queries.record_progress, batch.changed)
-            and self._insist(queries.insert_logs, batch.logs)
-        )
+            self._insist(queries.record_progress, batch.changed)
+            self._insist(queries.insert_logs, batch.logs)
+        except _GivenUp:
+            return False
+        return True
 
     def give_up(self) -> None:
         """Stop waiting for a server that is away; what is not sent stays in the spool."""
         self._stop.set()
 
-    def _insist(self, statement: Callable[..., None], records: list[Record]) -> bool:
-        pause, tries = FIRST_PAUSE, 0
-        while records:
+    def _insist(self, statement: Callable[..., None], records: list[Event]) -> None:
+        if not records or (error := self._deliver(statement, records)) is None:
+            return
+        if len(records) > 1:
+            middle = len(records) // 2
+            self._insist(statement, records[:middle])
+            self._insist(statement, records[middle:])
+        else:
+            self._degrade(statement, records[0], error)
+
+    def _deliver(self, statement: Callable[..., None], records: list[Event]) -> JobnbError | None:
+        """Send until the server has the records (None), or has proved that it can't take them (the reason)."""
+        pause, tries, answers = FIRST_PAUSE, 0, 0
+        while True:
             tries += 1
             try:
                 self._database.write(statement, *_texts(records))
             except JobnbError as error:
                 self._failed(error)
-                if self._is_outage(error, tries):
-                    if self._stop.wait(pause * (0.5 + random.random())):
-                        return False
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                    continue
-                return self._separate(statement, records, error)
-            self._succeeded()
-            return True
-        return True
+                if not isinstance(error, DatabaseUnavailable) or answers >= SUSPICIOUS_ANSWERS:
+                    return error
+                if self._stop.wait(pause * (0.5 + random.random())):
+                    raise _GivenUp from None
+                # some poison looks like an outage: a value of 1 GB kills its own connection
+                is_suspicious = tries >= SUSPICIOUS_TRIES and not error.will_pass and self._database.ping()
+                answers = answers + 1 if is_suspicious else 0
+                pause = FIRST_PAUSE if is_suspicious else min(pause * 2, LONGEST_PAUSE)
+            else:
+                self._succeeded()
+                return None
 
-    def _is_outage(self, error: JobnbError, tries: int) -> bool:
-        # some poison looks like an outage: a value of 1 GB kills its own connection
-        return isinstance(error, DatabaseUnavailable) and not (tries >= SUSPICIOUS_TRIES and self._database.ping())
-
-    def _separate(self, statement: Callable[..., None], records: list[Record], error: JobnbError) -> bool:
-        if len(records) > 1:
-            middle = len(records) // 2
-            return self._insist(statement, records[:middle]) and self._insist(statement, records[middle:])
-        return self._degrade(statement, records[0], error)
-
-    def _degrade(self, statement: Callable[..., None], record: Record, error: JobnbError) -> bool:
+    def _degrade(self, statement: Callable[..., None], record: Event, error: JobnbError) -> None:
         for smaller in _smaller_forms(record, str(error)):
-            try:
-                self._database.write(statement, f"[{smaller}]")
-            except DatabaseUnavailable:
-                return self._insist(statement, [Record(record.job_id, smaller)])
-            except JobnbError:
-                continue
-            self._on_problem(record.job_id, f"stored without some of its data: {error}")
-            self._succeeded()
-            return True
+            if self._deliver(statement, [_replaced(record, smaller)]) is None:
+                self._on_problem(record.job_id, f"stored without some of its data: {error}")
+                return
         self._bury(record, error)
-        return True
 
-    def _bury(self, record: Record, error: JobnbError) -> None:
-        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": _whole(record)})
+    def _bury(self, record: Event, error: JobnbError) -> None:
+        record_text = record.members if record.kind is EventKind.LOGS else json.dumps(_columns(record))
+        line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": record_text})
         self._dead_letters.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._dead_letters, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a", encoding="utf-8") as file:
@@ -142,24 +160,28 @@ class Writer:
         self.down_since, self.last_error, self._told = None, None, False
 
 
-def _texts(records: list[Record]) -> list[str]:
+def _texts(records: list[Event]) -> list[str]:
     """The parameters of a statement."""
     json_text, shared = payload(records)
     return [json_text, shared] if shared != "[]" else [json_text]
 
 
-def _whole(record: Record) -> str:
-    return f"{record.json[:-1]},{record.shared}}}" if record.shared else record.json
+def _columns(record: Event) -> dict[str, Any]:
+    """The record's columns, what it shares with others included."""
+    columns: dict[str, Any] = json.loads(f"{{{','.join(filter(None, (record.shared, record.members)))}}}")
+    return columns
 
 
-def _smaller_forms(record: Record, why: str) -> list[str]:
-    """The record without its bulk, and then without its references too; logs have no smaller form."""
-    rows = json.loads(f"[{_whole(record)}]")
-    if "attempt" not in rows[0]:
+def _replaced(record: Event, columns: dict[str, Any]) -> Event:
+    return record._replace(members=json.dumps(columns)[1:-1], shared="")
+
+
+def _smaller_forms(record: Event, why: str) -> list[dict[str, Any]]:
+    """The columns without the bulky ones, and then without references too; logs have no smaller form."""
+    if record.kind is EventKind.LOGS:
         return []
-    columns: dict[str, Any] = rows[0]
+    columns = _columns(record)
     smaller = {name: value for name, value in columns.items() if name not in _OPTIONAL}
     if columns.get("status") == "done":
         smaller["result_error"] = f"the database refused the value: {why}"[:500]
-    bare = {name: value for name, value in smaller.items() if name not in _REFERENCES}
-    return [json.dumps(smaller), json.dumps(bare)]
+    return [smaller, {name: value for name, value in smaller.items() if name not in _REFERENCES}]

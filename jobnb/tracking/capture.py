@@ -1,10 +1,11 @@
 """`install`: what a job prints, logs and warns goes into its log, and is still shown where it would have been.
 
-The job is found by a context variable, so several jobs print at once without mixing. Three places are changed, once
+The job is found by a context variable, so several jobs print at once without mixing. Four places are changed, once
 for the process: `sys.stdout` and `sys.stderr` are wrapped (others may replace them, so every job's start looks
-again); `logging.Logger.callHandlers`, because handlers keep the stream they were made with; and
-`threading.Thread.start`, because before Python 3.14 a new thread does not inherit the context of the one that starts
-it. Text that C code writes to the file descriptors passes by unseen.
+again); `logging.Logger.callHandlers`, because handlers keep the stream they were made with; `threading.Thread.start`,
+because before Python 3.14 a new thread does not inherit the context of the one that starts it; and
+`ThreadPoolExecutor.submit`, because the threads of a pool stay in the context of whoever made the pool grow. Text that
+C code writes to the file descriptors passes by unseen.
 """
 
 from __future__ import annotations
@@ -13,26 +14,62 @@ import contextvars
 import logging
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
+from jobnb.tracking import redirects
 from jobnb.tracking.execution import current
+
+if TYPE_CHECKING:
+    from jobnb.tracking.execution import Execution
 
 _muted: contextvars.ContextVar[bool] = contextvars.ContextVar("jobnb_muted", default=False)
 _formatter = logging.Formatter("%(levelname)s %(name)s: %(message)s")
 _installed = threading.Event()
 
 
+Echo = Callable[["Execution", str, str], bool]
+Around = Callable[["Execution", Callable[[], Any]], Any]
+
+echo: Echo | None = None
+"""Shows what a job prints somewhere else than where it is printed; returns False to let it pass. A notebook's hook."""
+around: Around | None = None
+"""Calls the function of a job, with something before and after it, in the job's thread. A notebook's hook."""
+
+
 class JobStream:
-    """A stream that also writes to the log of the job it is called from; everything else is the stream's own."""
+    """A stream that also writes to the log of the job it is called from; everything else is the stream's own.
+
+    IPython replaces the `write` of `sys.stdout` while a cell runs, to remember what the cell printed. What it sets is
+    used outside of jobs only: a job's text is not the cell's that happens to run.
+    """
 
     def __init__(self, stream: Any, name: str) -> None:
         self.stream, self._name = stream, name
+        self._replaced: Any = None
 
-    def write(self, text: str) -> Any:
-        """Write `text`; into the job's log too, if this is a job's code."""
-        execution = current.get()
-        if execution is not None and not _muted.get():
-            execution.write(self._name, str(text))
+    @property
+    def write(self) -> Callable[[str], Any]:
+        """Write a text; into the job's log too, if this is a job's code."""
+        if current.get() is not None:
+            return self._write_in_job
+        return self.stream.write if self._replaced is None else self._replaced  # type: ignore[no-any-return]
+
+    @write.setter
+    def write(self, write: Callable[[str], Any]) -> None:
+        self._replaced = write
+
+    def _write_in_job(self, text: str) -> Any:
+        execution, text = current.get(), str(text)
+        if execution is None:
+            return self.stream.write(text)
+        if (redirected := redirects.target(self._name)) is not None:
+            return redirected.write(text)
+        if not _muted.get():
+            execution.write(self._name, text)
+        if echo is not None and echo(execution, self._name, text):
+            return len(text)
         return self.stream.write(text)
 
     def writelines(self, lines: Any) -> None:
@@ -57,6 +94,15 @@ def install() -> None:
         _installed.set()
         _wrap_logging()
         _wrap_threads()
+        _wrap_pools()
+        redirects.install(install)
+
+
+def start_outside(work: Callable[[], object], name: str) -> threading.Thread:
+    """Start a thread that belongs to no job, even if a job's code starts it."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    contextvars.Context().run(thread.start)
+    return thread
 
 
 def uninstall_streams() -> None:
@@ -95,3 +141,12 @@ def _wrap_threads() -> None:
         return start(self)
 
     threading.Thread.start = start_in_job  # type: ignore[method-assign] # see the module's docstring
+
+
+def _wrap_pools() -> None:
+    submit = ThreadPoolExecutor.submit
+
+    def submit_in_context(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return submit(self, contextvars.copy_context().run, fn, *args, **kwargs)
+
+    ThreadPoolExecutor.submit = submit_in_context  # type: ignore[assignment, method-assign] # see the module's docstring

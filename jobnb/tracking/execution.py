@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
+    from jobnb.tracking.feeds.bars import Bar
     from jobnb.tracking.work import Work
 
 current: ContextVar[Execution | None] = ContextVar("jobnb_job", default=None)
@@ -32,17 +33,27 @@ class Execution:
 
     Attributes:
         job_id: as text.
-        work: what is run and how; shared with other jobs.
+        work: how it is run; shared with other jobs.
+        fn: what is run.
         args: the function's positional arguments.
         kwargs: its keyword arguments.
         context: the context variables at the submission.
+        on_start: called when its turn has come; True if it may begin. None if nobody has a say.
         owner: the service that started it; None if it has none.
+        accepted: the columns its acceptance set, as JSON members with a comma behind; every event repeats them.
         created: when it was accepted, in seconds since 1970, UTC; so are `started` and `finished`, None before.
         status: one of the four, as far as this process knows.
         value: what the function returned, once `status` is done.
         error: what the function raised, or jobnb's reason; once `status` is failed.
         error_kind: `error`, `cancelled`, `timeout` or `lost`; once `status` is failed.
         problem: words, if its record could not be stored whole; None otherwise.
+        stop_asked: when it was asked to stop; None if it was not.
+        echoed: how many of the lines it printed were shown under its cell, in a notebook.
+        bars: the open bars of tqdm and rich in it, outermost first.
+        has_spoken: its function reports its progress itself, so that bars do not count.
+        thread: the identity of the thread that runs it; None before.
+        stoppable: the same while its function runs, None before and after; an exception may be raised in it.
+        is_forced: somebody wanted it to stop by force.
     """
 
     status = "scheduled"
@@ -50,7 +61,6 @@ class Execution:
     created: float | None = None
     started: float | None = None
     finished: float | None = None
-    group_id: str | None = None
     owner: object = None
     value: Any = None
     error: BaseException | None = None
@@ -61,12 +71,20 @@ class Execution:
     fraction: float | None = None
     message: str | None = None
     stop_kind: str | None = None
+    stop_asked: float | None = None
+    echoed = 0.0
+    stoppable: int | None = None
+    is_forced = False
     interrupt: Callable[[], object] | None = None
+    on_start: Callable[[], bool] | None = None
+    thread: int | None = None
+    bars: tuple[Bar, ...] = ()
+    has_spoken = False
     began = 0.0
     duration: float | None = None
     log: JobLog | None = None
     log_lines = 0
-    start_members = ""
+    accepted = ""
     _stop: threading.Event | None = None
     _ended: threading.Event | None = None
     _callbacks: list[Callable[[], object]] | None = None
@@ -75,9 +93,16 @@ class Execution:
     start_recorded = 0
 
     def __init__(
-        self, job_id: str, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], context: Context
+        self,
+        job_id: str,
+        work: Work,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        context: Context,
     ) -> None:
-        self.job_id, self.work, self.args, self.kwargs, self.context = job_id, work, args, kwargs, context
+        self.job_id, self.work, self.fn = job_id, work, fn
+        self.args, self.kwargs, self.context = args, kwargs, context
 
     @property
     def job_type(self) -> str:
@@ -109,7 +134,7 @@ class Execution:
     def request_stop(self, kind: str) -> None:
         """Ask the job to stop; its own code notices at the next `check_cancelled`, `progress` or `track`."""
         if self.stop_kind is None:
-            self.stop_kind = kind
+            self.stop_kind, self.stop_asked = kind, time.time()
         self.stop_event.set()
         if (interrupt := self.interrupt) is not None:
             interrupt()
@@ -129,7 +154,23 @@ class Execution:
         if self.stop_kind is not None:
             raise StopRequested(self.stop_kind)
 
-    # -- its end
+    # -- its beginning and its end
+
+    def begin(self) -> bool:
+        """Let its function begin; False if it was asked to stop, or has ended, before that."""
+        with _lazily:
+            if self._end_claimed or self.stop_kind is not None:
+                return False
+            self.status = "in_progress"
+            return True
+
+    def claim_unbegun_end(self) -> bool:
+        """Like `claim_end`, but False too if its function has begun, or is about to."""
+        with _lazily:
+            if self._end_claimed or self.status != "scheduled":
+                return False
+            self._end_claimed = True
+            return True
 
     def claim_end(self) -> bool:
         """True for the one caller that may end this job; several may want to at the same moment."""
@@ -186,21 +227,28 @@ class Execution:
         """What changed since the last call: its start, its progress, the lines it printed."""
         events = []
         if self.status == "in_progress":
-            if self.start_recorded < self.attempt:
-                self.start_recorded = self.attempt
-                events.append(Event(EventKind.START, self.job_id, self.attempt, self.start_text()))
             now = (self.fraction, self.message)
-            if now != self._told:
+            if self.start_recorded < self.attempt:
+                self.start_recorded, self._told = self.attempt, now
+                events.append(self._event(EventKind.START, self.progress_text()))
+            elif now != self._told:
                 self._told = now
-                events.append(Event(EventKind.PROGRESS, self.job_id, self.attempt, progress_text(*now)))
+                events.append(self._event(EventKind.PROGRESS, self.progress_text()))
         if self.log is not None and (lines := self.log.drain()):
             events.append(Event(EventKind.LOGS, self.job_id, self.attempt, as_members(self.job_id, lines)))
         return events
 
-    def start_text(self) -> str:
-        """The columns that the start sets."""
-        members = f'"started_at":{self.started or time.time():.6f}'
-        return f"{members},{self.start_members}" if self.start_members else members
+    def _event(self, kind: EventKind, more: str) -> Event:
+        members = f'{self.accepted}"status":"in_progress","started_at":{self.started or time.time():.6f}{more}'
+        return Event(kind, self.job_id, self.attempt, members, self.work.shared)
+
+    def progress_text(self) -> str:
+        """The columns that progress sets, with a comma before; empty if there was none."""
+        fraction, message = self.fraction, self.message
+        if fraction is None and message is None:
+            return ""
+        text = "null" if message is None else json_text(clean(message[:1000]))
+        return f',"progress":{"null" if fraction is None else repr(fraction)},"progress_message":{text}'
 
     @property
     def elapsed(self) -> float | None:
@@ -208,9 +256,3 @@ class Execution:
         if self.duration is not None:
             return self.duration
         return time.monotonic() - self.began if self.began else None
-
-
-def progress_text(fraction: float | None, message: str | None) -> str:
-    """The columns that progress sets."""
-    text = "null" if message is None else json_text(clean(message[:1000]))
-    return f'"progress":{"null" if fraction is None else repr(fraction)},"progress_message":{text}'

@@ -38,6 +38,8 @@ def progress(fraction: float | None, message: str = "") -> None:
     if execution.stop_kind is not None:
         execution.check_stop()
     if fraction is not None:
+        # what the function says itself wins over bars that are found in it
+        execution.has_spoken = True
         execution.fraction = _fraction(fraction)
     if message:
         execution.message = str(message)
@@ -57,6 +59,8 @@ def track(iterable: Iterable[T], total: int | None = None, description: str = ""
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     label = f"{description} " if description else ""
+    if (execution := current.get()) is not None:
+        execution.has_spoken = True
     for count, item in enumerate(iterable):
         progress(count / total if total else None, f"{label}{count}/{total}" if total else f"{label}{count}")
         yield item

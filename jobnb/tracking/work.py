@@ -1,26 +1,27 @@
-"""`Work`: a function as it is to be run and tracked. `accept` makes a call of it a job, with its first event."""
+"""`Work`: how a function is to be run and tracked. `accept` makes a call of it a job, with its first event."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from jobnb.ids import new_id_text
+from jobnb.ids import new_id_text, new_id_texts
 from jobnb.recorder.events import Event, EventKind, json_text
 from jobnb.tracking.execution import Execution
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
 
     from jobnb.calls import Callee
 
 REMEMBERED = 50
-"""For how many sets of options the shared text of one function is kept."""
+"""For how many sets of options the work of one function is kept."""
 
 
 class Place(Protocol):
-    """Where tasks run.
+    """An executor that the caller brought, and owns.
 
     Attributes:
         name: for the column `executor`.
@@ -51,39 +52,48 @@ class Options(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What the calls of one `map`, or a single `submit`, have in common; enough to run a call, and to run it again.
+    """What the calls of one function with the same options have in common.
 
     Attributes:
         callee: what is known about the function.
-        fn: the function.
         options: how it is tracked.
-        place: where it runs.
+        place: where it runs; None for jobnb's own threads.
         shared: the columns that every job of this work has alike, as JSON members.
+        is_plain: the function is called once, and is no coroutine function.
+        group_id: of the `map` it is part of.
     """
 
     callee: Callee
-    fn: Callable[..., Any]
     options: Options
-    place: Place
+    place: Place | None
     shared: str
+    is_plain: bool
+    group_id: UUID | None = None
 
 
-def make_work(callee: Callee, fn: Callable[..., Any], options: Options, place: Place, kernel_id: str) -> Work:
-    """Put a `Work` together; the shared text is made once for each function, not for each call."""
-    key = (options, place.name, kernel_id)
-    shared = callee.shared.get(key)
-    if shared is None:
-        if len(callee.shared) > REMEMBERED:
-            callee.shared.clear()
-        shared = callee.shared[key] = f'"job_type":{json_text(options.job_type)},{run_members(*key, callee)}'
-    return Work(callee, fn, options, place, shared)
+def make_work(callee: Callee, options: Options, place: Place | None, kernel_id: str) -> Work:
+    """Put a `Work` together; for jobnb's own threads once for each function and set of options, not for each call."""
+    if place is not None:
+        return _new_work(callee, options, place, kernel_id)  # nobody but the caller keeps an executor alive
+    key = (options, kernel_id)
+    work: Work | None = callee.works.get(key)
+    if work is None:
+        if len(callee.works) > REMEMBERED:
+            callee.works.clear()
+        work = callee.works[key] = _new_work(callee, options, None, kernel_id)
+    return work
 
 
-def run_members(options: Options, place: str, kernel_id: str, callee: Callee) -> str:
+def _new_work(callee: Callee, options: Options, place: Place | None, kernel_id: str) -> Work:
+    shared = _shared_members(options, "threads" if place is None else place.name, kernel_id, callee)
+    return Work(callee, options, place, shared, not (options.retries or callee.is_async))
+
+
+def _shared_members(options: Options, place: str, kernel_id: str, callee: Callee) -> str:
     """The columns that say who runs what."""
     members = (
-        f'"kernel_id":"{kernel_id}","name":{json_text(options.name or callee.name)},'
-        f'"executor":{json_text(place)},"source":{callee.source}'
+        f'"job_type":{json_text(options.job_type)},"kernel_id":"{kernel_id}",'
+        f'"name":{json_text(options.name or callee.name)},"executor":{json_text(place)},"source":{callee.source}'
     )
     if options.retries:
         members += f',"max_attempts":{options.retries + 1}'
@@ -93,13 +103,29 @@ def run_members(options: Options, place: str, kernel_id: str, callee: Callee) ->
 
 
 def accept(
-    work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context, group_id: str | None
+    work: Work, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], context: contextvars.Context
 ) -> tuple[Execution, Event]:
     """Make a call a job, and the event that tells so."""
-    execution = Execution(new_id_text(), work, args, kwargs, context)
+    execution = Execution(new_id_text(), work, fn, args, kwargs, context)
     execution.created = created = time.time()
-    members = f'"created_at":{created:.6f}'
-    if group_id is not None:
-        execution.group_id = group_id
-        members += f',"group_id":"{group_id}"'
+    execution.accepted = f'"created_at":{created:.6f},'
+    members = f'{execution.accepted}"status":"scheduled"'
     return execution, Event(EventKind.NEW, execution.job_id, 1, members, work.shared)
+
+
+def accept_all(
+    work: Work, fn: Callable[..., Any], items: Sequence[tuple[Any, ...]], context: contextvars.Context, group_id: UUID
+) -> tuple[list[Execution], list[Event]]:
+    """Make many calls jobs of one group, and the events that tell so; they share the moment of their acceptance."""
+    created = time.time()
+    shared = f'{work.shared},"created_at":{created:.6f},"group_id":"{group_id}"'
+    work = work._replace(shared=shared, group_id=group_id)
+    executions = [
+        Execution(job_id, work, fn, args, {}, context)
+        for job_id, args in zip(new_id_texts(len(items)), items, strict=True)
+    ]
+    for execution in executions:
+        execution.created = created
+    return executions, [
+        Event(EventKind.NEW, execution.job_id, 1, '"status":"scheduled"', shared) for execution in executions
+    ]

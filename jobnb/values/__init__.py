@@ -5,7 +5,7 @@ decode.py    `decode`; arrays.py and classes.py make arrays and objects of loade
 walk.py      the walk over a value: limits, circles, what is left out where
 kinds.py     the table of encoders by type; objects.py and foreign.py hold the longer ones
 advice.py    why a value can't be stored, and what to return instead
-order.py     the orders of keys that jsonb loses
+beside.py    what jsonb loses: the orders of keys, and (numpy_types.py) NumPy's types
 stored.py    what stands in for an object that can't be itself here
 preview.py   a short text of any value
 """

@@ -48,7 +48,7 @@ def rebuild(reader: Reader, tree: Tag) -> Any:
 
 
 def _stand_in(reader: Reader, tree: Tag, fields: dict[str, Any]) -> Stored:
-    extra = reader.node(tree["extra"]) if "extra" in tree else {}
+    extra = reader.node(tree["extra"]) if "extra" in tree else _pairs(reader, tree, "attributes")
     return Stored(tree[TAG], tree["module"], tree["class"], fields | extra)
 
 
@@ -110,11 +110,11 @@ def _is_plain_flag(kind: type) -> bool:
     )
 
 
-def _dataclass(kind: Any, fields: dict[str, Any], _reader: Reader, _tree: Tag) -> Any:
+def _dataclass(kind: Any, fields: dict[str, Any], reader: Reader, tree: Tag) -> Any:
     if _declared_fields(kind) != set(fields):
         raise Unbuildable
     made: Any = object.__new__(kind)
-    for name, value in fields.items():
+    for name, value in (fields | _pairs(reader, tree, "attributes")).items():
         slot = _lookup(kind, name)
         if type(slot) is not types.MemberDescriptorType and _lookup(type(slot), "__set__") is not _MISSING:
             raise Unbuildable  # a property or another descriptor of the user's would run
@@ -147,7 +147,7 @@ def _model(kind: Any, fields: dict[str, Any], reader: Reader, tree: Tag) -> Any:
         "__dict__": fields,
         "__pydantic_fields_set__": set(tree["set"]),
         "__pydantic_extra__": reader.node(tree["extra"]) if "extra" in tree else _no_extra(kind),
-        "__pydantic_private__": _private(reader, tree) if _lookup(kind, "__private_attributes__") else None,
+        "__pydantic_private__": _pairs(reader, tree, "private") if _lookup(kind, "__private_attributes__") else None,
     }
     for name, value in slots.items():
         object.__setattr__(made, name, value)
@@ -159,8 +159,8 @@ def _model_fields(kind: type) -> set[str]:
     return set(next((fields for fields in found if type(fields) is dict), ()))
 
 
-def _private(reader: Reader, tree: Tag) -> dict[str, Any]:
-    return {name: reader.node(item) for name, item in tree.get("private", ())}
+def _pairs(reader: Reader, tree: Tag, name: str) -> dict[str, Any]:
+    return {key: reader.node(item) for key, item in tree.get(name, ())}
 
 
 def _no_extra(kind: type) -> dict[str, Any] | None:

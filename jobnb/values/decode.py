@@ -12,12 +12,13 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from jobnb.values.arrays import read_array, read_masked, read_scalar
+from jobnb.values.beside import restore
 from jobnb.values.classes import rebuild
-from jobnb.values.order import restore
+from jobnb.values.numpy_types import as_numpy
 from jobnb.values.stored import NotStored
 from jobnb.values.tags import PREVIEW, TAG
 from jobnb.values.text import unpack
@@ -34,7 +35,7 @@ def decode(value: Any, order: Any = None) -> Any:
 
     Args:
         value: as `json.loads` gave it; with or without the wrapping `{"result": ...}`.
-        order: the orders of keys stored beside it, likewise.
+        order: what was stored beside it, likewise: the orders of keys, and NumPy's types.
     """
     try:
         return _READER.node(restore(value, order))
@@ -119,12 +120,40 @@ def _complex(_reader: Reader, tree: Tag) -> complex:
     return complex(float(tree["re"]), float(tree["im"]))
 
 
+def _numpy_too(decoder: Decoder) -> Decoder:
+    """Also for a NumPy scalar that can't be a plain number either: a NaN, a large integer."""
+
+    def decode_scalar(reader: Reader, tree: Tag) -> Any:
+        value = decoder(reader, tree)
+        return as_numpy(value, tree["dtype"]) if "dtype" in tree else value
+
+    return decode_scalar
+
+
 def _datetime(_reader: Reader, tree: Tag) -> datetime:
     moment = datetime.fromisoformat(tree["v"])
     zone = _zone(tree)
     if zone is not None:
         moment = moment.replace(tzinfo=zone)
-    return moment.replace(fold=tree.get("fold", 0))
+    moment = moment.replace(fold=tree.get("fold", 0))
+    return cast("datetime", _of_pandas("Timestamp", moment, tree))
+
+
+def _timedelta(_reader: Reader, tree: Tag) -> timedelta:
+    return cast("timedelta", _of_pandas("Timedelta", timedelta(*tree["v"]), tree))
+
+
+def _of_pandas(name: str, value: Any, tree: Tag) -> Any:
+    """The time as pandas had it, with its unit and nanoseconds, where pandas is loaded; else to the microsecond."""
+    pandas = sys.modules.get("pandas")
+    if "pandas" not in tree or pandas is None:
+        return value
+    unit, nanoseconds = tree["pandas"]
+    try:
+        made = vars(pandas)[name](value).as_unit(unit)
+    except ValueError:  # within a microsecond of pandas' limits
+        return value
+    return made + vars(pandas)["Timedelta"](nanoseconds, "ns") if nanoseconds else made
 
 
 def _time(_reader: Reader, tree: Tag) -> time:
@@ -150,7 +179,8 @@ def _zone(tree: Tag) -> Any:
 def _path(_reader: Reader, tree: Tag) -> PurePath:
     pure, native, platform = _FLAVOURS[tree["flavour"]]
     here = "nt" if sys.platform == "win32" else "posix"
-    return native(tree["v"]) if platform == here else pure(tree["v"])
+    text = unpack(tree["b64"]) if "b64" in tree else tree["v"]
+    return native(text) if platform == here else pure(text)
 
 
 def _pandas(_reader: Reader, tree: Tag) -> Any:
@@ -169,11 +199,11 @@ _FLAVOURS: dict[str, tuple[type[PurePath], type[PurePath], str]] = {
 }
 _DECODERS: dict[str, Decoder] = {
     PREVIEW: lambda _, tree: NotStored(str(tree["type"]), str(tree["text"])),
-    "str": lambda _, tree: unpack(tree["b64"]),
-    "int": lambda _, tree: int(tree["hex"], 16),
-    "float": lambda _, tree: float(tree["v"]),
-    "complex": _complex,
-    "bytes": _bytes,
+    "str": _numpy_too(lambda _, tree: unpack(tree["b64"])),
+    "int": _numpy_too(lambda _, tree: int(tree["hex"], 16)),
+    "float": _numpy_too(lambda _, tree: float(tree["v"])),
+    "complex": _numpy_too(_complex),
+    "bytes": _numpy_too(_bytes),
     "bytearray": lambda reader, tree: bytearray(_bytes(reader, tree)),
     "dict": _dict,
     "tuple": _tuple,
@@ -183,7 +213,7 @@ _DECODERS: dict[str, Decoder] = {
     "datetime": _datetime,
     "date": lambda _, tree: date.fromisoformat(tree["v"]),
     "time": _time,
-    "timedelta": lambda _, tree: timedelta(*tree["v"]),
+    "timedelta": _timedelta,
     "decimal": lambda _, tree: Decimal(tree["v"]),
     "fraction": _fraction,
     "uuid": lambda _, tree: UUID(tree["v"]),

@@ -9,8 +9,9 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobnb.errors import InvalidInput
+from jobnb.values.beside import beside, key_orders
 from jobnb.values.kinds import encoder_for
-from jobnb.values.order import key_orders
+from jobnb.values.numpy_types import take_types
 from jobnb.values.preview import preview
 from jobnb.values.tags import MAX_INTEGER, MAX_JSON, TAG
 from jobnb.values.walk import TOO_BIG, GiveUp, Walk, is_interrupt, is_kept, preview_tag
@@ -18,7 +19,6 @@ from jobnb.values.walk import TOO_BIG, GiveUp, Walk, is_interrupt, is_kept, prev
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jobnb.values.tags import Json
 
 SHORT_TEXT = 1000
 SMALL_OBJECT = 16
@@ -29,7 +29,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         json: strict JSON in ASCII on one line, which jsonb takes.
-        order: JSON with the orders of keys that jsonb loses; None if it loses none.
+        order: JSON with what jsonb loses: the orders of keys, and NumPy's types; None if it loses nothing.
         error: why the value is not stored whole and what to do about it; None if it is.
         warnings: what was changed in it.
     """
@@ -43,8 +43,7 @@ class Encoded(NamedTuple):
 def encode(value: object) -> Encoded:
     """Encode any value; what can't be stored is a preview, and `error` says why.
 
-    Takes nothing from a generator. Raises nothing but `MemoryError` and, in the main thread, the
-    `KeyboardInterrupt` of a Ctrl-C.
+    Takes nothing from a generator. Raises nothing but, in the main thread, the `KeyboardInterrupt` of a Ctrl-C.
     """
     kind = type(value)
     try:
@@ -55,8 +54,8 @@ def encode(value: object) -> Encoded:
         return _encode(value) if text is None else _new_encoded(Encoded, (text, None, None, ()))
     except GiveUp as reason:
         return _whole_preview(value, str(reason))
-    except MemoryError:
-        raise
+    except MemoryError:  # what the walk has built is free again by now; a preview might be too much all the same
+        return _without_preview(value, "there was not enough memory to read it; return less of it")
     except BaseException as error:  # a metaclass that raises, a dict that changes, no stack left
         if is_interrupt(error):
             raise
@@ -81,16 +80,30 @@ def encode_fields(mapping: Mapping[str, Any]) -> Encoded:
 def _encode(value: object) -> Encoded:
     walk = Walk(encoder_for)
     tree = walk.node(value)
+    types = None
+    if walk.typed:
+        tree, types = take_types(tree)
     text = _to_json(tree)
-    if len(text) > MAX_JSON:
+    kept = beside(key_orders(tree) if walk.reordered else None, types)
+    order = None if kept is None else _to_json(kept)
+    if len(text) > MAX_JSON or (order is not None and len(order) > MAX_JSON):
         raise GiveUp(TOO_BIG)
-    order = _to_json(key_orders(tree)) if walk.reordered else None
     return Encoded(text, order, walk.error(), tuple(walk.warnings))
 
 
 def _whole_preview(value: object, reason: str) -> Encoded:
-    tree: Json = preview_tag(value, preview(value))
-    return Encoded(_to_json(tree), None, f"the value can't be stored: {reason}", ())
+    try:
+        return _left_out(value, preview(value), reason)
+    except MemoryError:
+        return _without_preview(value, reason)
+
+
+def _without_preview(value: object, reason: str) -> Encoded:
+    return _left_out(value, "", reason)
+
+
+def _left_out(value: object, text: str, reason: str) -> Encoded:
+    return Encoded(_to_json(preview_tag(value, text)), None, f"the value can't be stored: {reason}", ())
 
 
 def _small_object(value: dict[Any, Any]) -> Encoded | None:

@@ -8,9 +8,10 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jobnb.values.objects import object_tag
-from jobnb.values.tags import MAX_ELEMENTS, MAX_INTEGER, TAG, Json
-from jobnb.values.walk import Field, Unstorable, float_text
+from jobnb.values.numpy_types import Typed, type_code
+from jobnb.values.objects import attribute_pairs, object_tag
+from jobnb.values.tags import MAX_ELEMENTS, MAX_INTEGER, PREVIEW, TAG, Json
+from jobnb.values.walk import Unstorable, float_text
 
 if TYPE_CHECKING:
     from jobnb.values.walk import Encoder, Walk
@@ -40,22 +41,8 @@ def _model(walk: Walk, value: Any) -> Json:
     if extra:
         tag["extra"] = walk.mapping(len(extra), extra.items())
     if private := value.__pydantic_private__:
-        tag["private"] = _private(walk, private)
+        tag["private"] = attribute_pairs(walk, private, "private attributes")
     return tag
-
-
-def _private(walk: Walk, attributes: dict[str, Any]) -> Json:
-    """What can be stored of a model's private attributes: a lock or a client there is no loss to the result."""
-    kept = []
-    for name, item in attributes.items():
-        left_out = len(walk.left_out)
-        tree = walk.child(Field(name), item)
-        if len(walk.left_out) == left_out:
-            kept.append([walk.text(name), tree])
-        else:
-            del walk.left_out[left_out:]
-            walk.warnings["private attributes that can't be stored were dropped"] = None
-    return kept
 
 
 def _secret(walk: Walk, _value: Any) -> Json:
@@ -65,8 +52,14 @@ def _secret(walk: Walk, _value: Any) -> Json:
 
 def _masked_array(walk: Walk, value: Any) -> Json:
     np = sys.modules["numpy"]
-    mask = np.broadcast_to(np.asarray(value.mask), value.shape)
-    return {TAG: "masked", "data": walk.child("data", value.data), "mask": walk.child("mask", mask)}
+    if value is np.ma.masked:
+        return {TAG: "masked", "data": None}
+    tag = {TAG: "masked", "data": walk.child("data", value.data)}
+    if value.mask is not np.ma.nomask:
+        tag["mask"] = walk.child("mask", np.broadcast_to(np.asarray(value.mask), value.shape))
+    if value.dtype.kind in "biufcMmSU" and value.fill_value != np.ma.default_fill_value(value.dtype):
+        tag["fill"] = walk.child("fill", value.fill_value)
+    return tag
 
 
 def _array(walk: Walk, value: Any) -> Json:
@@ -84,7 +77,8 @@ def _array(walk: Walk, value: Any) -> Json:
 def _elements(walk: Walk, plain: Any) -> dict[str, Json]:
     kind = plain.dtype.kind
     if kind in "OT":  # Python objects; text of any length
-        return {"dtype": kind, "items": walk.items(plain.size, plain.ravel().tolist())}
+        missing = {"na": walk.child("na", plain.dtype.na_object)} if hasattr(plain.dtype, "na_object") else {}
+        return {"dtype": kind, "items": walk.items(plain.size, plain.ravel().tolist()), **missing}
     if kind in "biuf" and plain.size <= LISTED_ELEMENTS:
         items = plain.ravel().tolist()
         if all(_is_plain(item) for item in items):
@@ -95,7 +89,8 @@ def _elements(walk: Walk, plain: Any) -> dict[str, Json]:
     if plain.dtype.hasobject:
         raise Unstorable("a structured array with Python objects can't be stored; return a list of dicts")
     file = io.BytesIO()
-    sys.modules["numpy"].save(file, plain, allow_pickle=False)
+    # the version is named, because numpy.save warns when names of fields need one
+    sys.modules["numpy"].lib.format.write_array(file, plain, version=(3, 0), allow_pickle=False)
     return {"npy": _packed(walk, file.getvalue())}
 
 
@@ -112,27 +107,25 @@ def _packed(walk: Walk, data: bytes) -> str:
 
 
 def _scalar(walk: Walk, value: Any) -> Json:
-    """Numbers become plain ones, so that SQL reads a metric whoever computed it; the rest keeps its type."""
-    item = value.item()
-    if value.dtype.kind in "biufcSU" and type(item) in (bool, int, float, complex, bytes, str):
-        return walk.child("item", item) if type(item) in (complex, bytes) else walk.node(item)
-    tag: dict[str, Json] = _array(walk, sys.modules["numpy"].asarray(value))
-    return tag | {TAG: "npscalar"}
+    """A plain number or text wherever Python's would be one, its type beside it; else a tag that names the type."""
+    item, code = value.item(), type_code(value.dtype)
+    if code is None or type(item) not in (bool, int, float, complex, bytes, str):
+        tag: dict[str, Json] = _array(walk, sys.modules["numpy"].asarray(value))
+        return tag | {TAG: "npscalar"}
+    tree = walk.node(item)
+    if type(tree) is dict:
+        return tree if tree[TAG] == PREVIEW else tree | {"dtype": code}
+    walk.typed = True
+    return Typed(tree, code)
 
 
 def _timestamp(walk: Walk, value: Any) -> Json:
-    _warn_of_nanoseconds(walk, value.nanosecond)
-    return walk.node(value.to_pydatetime(warn=False))
+    return walk.node(value.to_pydatetime(warn=False)) | {"pandas": [value.unit, value.nanosecond]}
 
 
 def _timedelta(walk: Walk, value: Any) -> Json:
-    _warn_of_nanoseconds(walk, value.nanoseconds)
-    return walk.node(timedelta(value.days, value.seconds, value.microseconds))
-
-
-def _warn_of_nanoseconds(walk: Walk, nanoseconds: int) -> None:
-    if nanoseconds:
-        walk.warnings["nanoseconds of pandas times were dropped"] = None
+    whole = timedelta(value.days, value.seconds, value.microseconds)
+    return walk.node(whole) | {"pandas": [value.unit, value.nanoseconds]}
 
 
 def _nat(_walk: Walk, _value: Any) -> Json:
@@ -145,6 +138,8 @@ def _na(_walk: Walk, _value: Any) -> Json:
 
 FOREIGN: tuple[tuple[str, str, Encoder], ...] = (
     ("numpy", "generic", _scalar),
+    ("numpy", "str_", _scalar),  # these two are found as str and bytes otherwise
+    ("numpy", "bytes_", _scalar),
     ("numpy", "ndarray", _array),
     ("numpy.ma", "MaskedArray", _masked_array),
     ("pandas", "Timestamp", _timestamp),

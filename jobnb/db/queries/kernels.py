@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from jobnb.db.tables import jobs, kernels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -24,8 +25,9 @@ def register(conn: Connection, kernel: dict[str, Any]) -> None:
 
 
 def beat(conn: Connection, kernel_id: UUID) -> None:
-    """Give a sign of life, in the server's time."""
-    conn.execute(update(kernels).where(kernels.c.kernel_id == kernel_id).values(heartbeat=func.now()))
+    """Give a sign of life, in the server's time; one that was given up for dead lives again."""
+    values = {"heartbeat": func.now(), "stopped_at": None}
+    conn.execute(update(kernels).where(kernels.c.kernel_id == kernel_id).values(values))
 
 
 def leave(conn: Connection, kernel_id: UUID) -> None:
@@ -33,12 +35,12 @@ def leave(conn: Connection, kernel_id: UUID) -> None:
     conn.execute(update(kernels).where(kernels.c.kernel_id == kernel_id).values(stopped_at=func.now()))
 
 
-def cancel_requests(conn: Connection, kernel_id: UUID) -> list[UUID]:
-    """The unfinished jobs of a process that somebody asked to stop."""
-    query = select(jobs.c.job_id).where(
+def cancel_requests(conn: Connection, kernel_id: UUID) -> list[tuple[UUID, bool]]:
+    """The unfinished jobs of a process that somebody asked to stop, and whether by force."""
+    query = select(jobs.c.job_id, func.coalesce(jobs.c.cancel_force, False)).where(
         jobs.c.kernel_id == kernel_id, jobs.c.status.in_(_ACTIVE), jobs.c.cancel_requested_at.is_not(None)
     )
-    return [row[0] for row in conn.execute(query)]
+    return [(row[0], row[1]) for row in conn.execute(query)]
 
 
 def retry_requests(conn: Connection, kernel_id: UUID) -> list[tuple[UUID, UUID]]:
@@ -62,14 +64,27 @@ def list_kernels(conn: Connection, limit: int = 100) -> list[dict[str, Any]]:
 
 
 # the message names the last sign of life, because that is when the job may have stopped
-_CLOSE_LOST = text("""
+_CLOSE = """
     UPDATE jobs AS j SET status = 'failed', error_kind = 'lost', finished_at = timezone('utc', now()),
-           error_message = format('lost: process %s on %s went away before the job ended (last sign of life %s UTC)',
-                                  k.pid, k.host, to_char(timezone('utc', k.heartbeat), 'YYYY-MM-DD HH24:MI:SS'))
+           error_message = format({words}, k.pid, k.host,
+                                  to_char(timezone('utc', k.heartbeat), 'YYYY-MM-DD HH24:MI:SS'))
     FROM jobnb_kernels k
-    WHERE j.kernel_id = k.kernel_id AND k.kernel_id IN :kernel_ids AND j.status IN ('scheduled', 'in_progress')
+    WHERE j.kernel_id = k.kernel_id AND {which} AND j.status IN ('scheduled', 'in_progress')
     RETURNING j.job_id
-""").bindparams(bindparam("kernel_ids", expanding=True))
+"""
+_CLOSE_LOST = text(
+    _CLOSE.format(
+        words="'lost: process %s on %s went away before the job ended (last sign of life %s UTC)'",
+        which="k.kernel_id IN :kernel_ids",
+    )
+).bindparams(bindparam("kernel_ids", expanding=True))
+_CLOSE_SILENT = text(
+    _CLOSE.format(
+        words="'lost: no sign of life from process %s on %s since %s UTC; if it comes back, its own end counts'",
+        # it may have given a sign of life since the observer looked
+        which="k.kernel_id = :kernel_id AND k.heartbeat = :heartbeat",
+    )
+)
 
 
 def close_lost(conn: Connection, kernel_ids: Sequence[UUID]) -> list[UUID]:
@@ -83,3 +98,19 @@ def close_lost(conn: Connection, kernel_ids: Sequence[UUID]) -> list[UUID]:
     gone = kernels.c.kernel_id.in_(kernel_ids) & kernels.c.stopped_at.is_(None)
     conn.execute(update(kernels).where(gone).values(stopped_at=func.now()))
     return lost
+
+
+def close_silent(conn: Connection, kernel_id: UUID, heartbeat: datetime) -> list[UUID]:
+    """Mark the unfinished jobs of a process as lost, if its heartbeat is still this one; returns their ids."""
+    silent = {"kernel_id": kernel_id, "heartbeat": heartbeat}
+    lost = [row[0] for row in conn.execute(_CLOSE_SILENT, silent)]
+    gone = (kernels.c.kernel_id == kernel_id) & (kernels.c.heartbeat == heartbeat)
+    conn.execute(update(kernels).where(gone).values(stopped_at=func.now()))
+    return lost
+
+
+def heartbeats(conn: Connection) -> list[tuple[UUID, datetime]]:
+    """The last sign of life of each process that has unfinished jobs and has not said goodbye."""
+    has_unfinished = exists().where(jobs.c.kernel_id == kernels.c.kernel_id, jobs.c.status.in_(_ACTIVE))
+    query = select(kernels.c.kernel_id, kernels.c.heartbeat).where(kernels.c.stopped_at.is_(None), has_unfinished)
+    return [(row[0], row[1]) for row in conn.execute(query)]

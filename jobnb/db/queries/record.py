@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
     from sqlalchemy import Dialect
 
-# a client never records its own cancel requests: that column belongs to whoever asks
-_COLUMNS = [column for column in jobs.c if column.name != "cancel_requested_at"]
+# a client never records its own cancel requests: these columns belong to whoever asks
+_COLUMNS = [column for column in jobs.c if column.name not in ("cancel_requested_at", "cancel_force")]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
 # what many jobs have in common comes once a statement, and they name it by its place
 _SHARED = (
     "document_id",
     "job_type",
+    "created_at",
     "property_id",
     "name",
     "initial_data",
@@ -57,10 +58,7 @@ def _records(parameter: str, alias: str, names: Iterable[str], place: str = "") 
 
 
 _ALL = [column.name for column in _COLUMNS]
-_CHANGED = f"(SELECT {{}} FROM {_records('$1', 'r', _ALL)}) AS r".format(
-    ", ".join(f"timezone('utc', to_timestamp({name})) AS {name}" if name in _TIMES else name for name in _ALL)
-)
-_NEW = (
+_RECORDS = (
     f"{_records('$1', 'r', _ALL, 'shared int')}"
     f" LEFT JOIN {_records('$2', 's', _SHARED, 'place int')} ON s.place = r.shared"
 )
@@ -72,18 +70,20 @@ _DEFAULTS = {
 }
 
 
-def _value(name: str) -> str:
-    if name in _TIMES:
-        return f"timezone('utc', to_timestamp(r.{name}))"
+def _value(name: str, *, with_default: bool) -> str:
     parts = [
         f"r.{name}",
         *([f"s.{name}"] if name in _SHARED else []),
-        *([_DEFAULTS[name]] if name in _DEFAULTS else []),
+        *([_DEFAULTS[name]] if with_default and name in _DEFAULTS else []),
     ]
-    return f"coalesce({', '.join(parts)})" if len(parts) > 1 else parts[0]
+    value = f"coalesce({', '.join(parts)})" if len(parts) > 1 else parts[0]
+    return f"timezone('utc', to_timestamp({value}))" if name in _TIMES else value
 
 
-_VALUES = ", ".join(map(_value, _ALL))
+_NEW = f"SELECT {', '.join(_value(name, with_default=True) for name in _ALL)} FROM {_RECORDS}"
+_CHANGED = (
+    f"(SELECT {', '.join(f'{_value(name, with_default=False)} AS {name}' for name in _ALL)} FROM {_RECORDS}) AS r"
+)
 # what a row keeps once it has it; every other column follows the newest record that names it
 _FIRST_WINS = (
     "document_id",
@@ -94,6 +94,7 @@ _FIRST_WINS = (
     "initial_data",
     "group_id",
     "retry_of",
+    "source",  # often long, and stored apart: to write it again with every progress would cost more than the rest
 )
 _NEVER_SET = (
     "job_id",
@@ -132,7 +133,7 @@ _NEWER = """
 """
 
 _INSERT = f"""
-    INSERT INTO jobs AS j ({_NAMES}) SELECT {_VALUES} FROM {_NEW}
+    INSERT INTO jobs AS j ({_NAMES}) {_NEW}
     ON CONFLICT (job_id) DO UPDATE SET {_assignments("excluded", "excluded.result")}
     WHERE {_NEWER.format(new="excluded")}
 """
@@ -163,14 +164,15 @@ def record_new(conn: psycopg.Connection[Any], records: str, shared: str = "[]") 
     _execute(conn, _INSERT, records, shared)
 
 
-def record_progress(conn: psycopg.Connection[Any], records: str) -> None:
+def record_progress(conn: psycopg.Connection[Any], records: str, shared: str = "[]") -> None:
     """Bring jobs that have a row up to date; a job whose row was deleted does not come back.
 
     Args:
         conn: a connection that commits by itself.
         records: like those of `record_new`; keys that are missing leave their column as it is.
+        shared: like those of `record_new`.
     """
-    _execute(conn, _UPDATE, records)
+    _execute(conn, _UPDATE, records, shared)
 
 
 def insert_logs(conn: psycopg.Connection[Any], records: str) -> None:

@@ -1,6 +1,7 @@
-"""The orders of keys that jsonb loses, as a list beside the value.
+"""What jsonb loses of a value, as JSON beside it: the orders of keys, and the NumPy types of numbers and text.
 
-The list has one entry for each plain object (one without the tag) of two keys or more, in pre-order: its
+Without types it is the list of orders, with them `{"order": ..., "numpy": ...}`; numpy_types.py has the latter.
+The list of orders has one entry for each plain object (one without the tag) of two keys or more, in pre-order: its
 keys, or None where jsonb keeps them anyway. Objects of fewer keys have no entry, so wrapping a value as
 `{"result": value}` moves nothing. Children of tagged objects are visited in jsonb's order of their keys.
 """
@@ -9,10 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from jobnb.values.numpy_types import give_types
 from jobnb.values.tags import TAG, Json, in_jsonb_order, jsonb_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+def beside(orders: list[list[str] | None] | None, types: list[int | str] | None) -> Json:
+    """What stands beside a value whose orders, types or both jsonb loses; None if it loses nothing."""
+    return orders if types is None else {"order": orders, "numpy": types}
 
 
 def key_orders(tree: Json) -> list[list[str] | None]:
@@ -24,14 +31,18 @@ def key_orders(tree: Json) -> list[list[str] | None]:
     return orders
 
 
-def restore(tree: Json, orders: Any) -> Json:
-    """Give the tree with its objects in the orders listed.
+def restore(tree: Json, kept: Any) -> Json:
+    """Give the tree with what was kept `beside` it.
 
     Where an entry does not fit its object (somebody edited the row), it and all further ones are ignored.
     """
-    if not isinstance(orders, list) or not orders:
-        return tree
-    return _Restorer(orders).node(tree)
+    if type(kept) is dict:
+        return _in_order(give_types(tree, kept.get("numpy")), kept.get("order"))
+    return _in_order(tree, kept)
+
+
+def _in_order(tree: Json, orders: Any) -> Json:
+    return _Restorer(orders).node(tree) if isinstance(orders, list) and orders else tree
 
 
 def _collect(tree: Json, orders: list[list[str] | None]) -> None:
