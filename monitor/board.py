@@ -22,7 +22,7 @@ _LATE = timedelta(seconds=3)
 """How long after its second an end may become visible."""
 _SETTLED = timedelta(seconds=10)
 """How old jobs are of which no more appear: a kernel brings them a moment after they were made."""
-_FRESH_SECONDS = 2.5
+_FRESH_SECONDS = 5.0
 _BASE_FRESH_SECONDS = 20.0
 
 

@@ -210,6 +210,7 @@ class WalkedList:
             limit, few = (FEW * 10, True) if self._few else (self._step, False)
             step = self._link.run(walk.walk, self._wanted, trail.last, limit, EVERY, few=few)
             trail.add(step.passed, step.marks, step.last, complete=step.complete)
+            self._few = self._few and trail.total <= 2 * FEW  # the estimate may be from before they came
         self._adapt(time.monotonic() - began)
         if trail.is_complete:
             self._finish(trail)
