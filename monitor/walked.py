@@ -151,7 +151,7 @@ class WalkedList:
         known = self._offsets.get(head)
         if known and known[1] is trail and (head is not None or not (exactly or known[2].is_due)):
             return known[0]
-        pace = known[2] if known else Pace(0.05, 0.5)
+        pace = known[2] if known else Pace(0.005, 0.5)
         with pace.timed():
             offset = self._count_offset(head, trail.origin)
         if len(self._offsets) > 100:
@@ -171,7 +171,7 @@ class WalkedList:
             return Count(0)
         known = self._newer if self._newer and self._newer[0] == head else None
         if known is None or known[2].is_due:
-            pace = known[2] if known else Pace(0.1, 0.1)
+            pace = known[2] if known else Pace(0.02, 0.2)
             with pace.timed():
                 newer = self._above_head(head, NEWER_LIMIT + 1)
             self._newer = known = (head, newer, pace)
