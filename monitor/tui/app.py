@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -72,6 +73,8 @@ def run(source: Source, options: Options) -> int:
         ConfigurationError: `monitor.toml` can't be read, or names something that there is not.
     """
     app = MonitorApp(source, options, load_preferences(options.home / "monitor.toml"))
+    for name in ("COLUMNS", "LINES"):  # exported by a shell, they would be believed even after the window has changed
+        os.environ.pop(name, None)
     try:
         app.run(mouse=options.mouse)
     finally:
