@@ -214,8 +214,9 @@ def test_the_age_of_data_is_told_in_words_and_colours() -> None:
 
 def test_the_banner_says_what_is_wrong_and_what_to_do() -> None:
     assert words(link(LinkStatus.UP)) == ""
-    down = link(LinkStatus.DOWN, message="connection refused\x1b[2J", retry_in=2.0)
-    assert words(down) == "no database: connection refused␛[2J · next try in 2.0 s · R tries now"
+    down = link(LinkStatus.DOWN, message="connection refused\x1b[2J", retry_in=12.0)
+    assert words(down) == "no database: connection refused␛[2J · next try in 12 s · R tries now"
+    assert "trying again" in words(link(LinkStatus.DOWN, message="connection refused", retry_in=0.4))
     assert words(link(LinkStatus.REFUSED, message="no table jobs")).startswith("this can't work: no table jobs")
 
 
@@ -234,7 +235,7 @@ async def test_a_read_only_monitor_says_so_and_refuses() -> None:
 async def test_keys_can_be_changed() -> None:
     source = FakeSource()
     preferences = Preferences(keys={"table.down": "ctrl+n", "job.cancel": "X", "app.help": "f2"})
-    async with drive(source, preferences=preferences) as driver:
+    async with drive(source, size=(150, 40), preferences=preferences) as driver:
         await driver.press("j")
         assert driver.table.cursor == 0
         await driver.press("ctrl+n")

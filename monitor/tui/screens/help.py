@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-KEY_CELLS = 14
+KEY_CELLS, TWO_COLUMNS = 14, 116
 
 
 class HelpScreen(Dialog[None]):
@@ -69,7 +69,7 @@ class HelpScreen(Dialog[None]):
 def help_text(keymap: Mapping[str, str], width: int, keymap_path: str) -> Content:
     """The whole text, in two columns where there is room."""
     blocks = [_keys(name, keys, keymap) for name, keys in GROUPS]
-    if width >= 100:
+    if width >= TWO_COLUMNS:
         half = width // 2
         columns = [*_beside(blocks[0] + [("", "")] + blocks[2], blocks[1], half), Content("")]
         columns += _beside(blocks[3], _states(), half)
@@ -129,7 +129,8 @@ def _beside(left: list[tuple[str, str]], right: list[tuple[str, str]], half: int
     rows = max(len(left), len(right))
     empty = ("", "")
     pairs = [(left[n] if n < len(left) else empty, right[n] if n < len(right) else empty) for n in range(rows)]
-    return [
-        _row(one, half).pad_right(max(0, half - _row(one, half).cell_length)) + _row(other, half)
-        for one, other in pairs
-    ]
+    lines = []
+    for one, other in pairs:
+        left_row = _row(one, half - 2)
+        lines.append(left_row.pad_right(max(0, half - left_row.cell_length)) + _row(other, half))
+    return lines

@@ -1,4 +1,4 @@
-"""One line that appears while something is wrong with the database; it takes no focus and no keys."""
+"""A line or two that appear while something is wrong with the database; they take no focus and no keys."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from monitor.tui.text import join, plain
 
 if TYPE_CHECKING:
     from monitor.model import LinkState
+
+
+SOON = 2.0
+"""Seconds of waiting that are not counted down: nobody can read them."""
 
 
 class Banner(Widget):
@@ -32,11 +36,11 @@ class Banner(Widget):
         self.set_class(link.status is LinkStatus.SLOW or link.status is LinkStatus.CONNECTING, "-mild")
         if text != self._text:
             self._text = text
-            self.refresh()
+            self.refresh(layout=True)
 
     def render(self) -> Content:
-        """The line."""
-        return Content(" " + self._text).truncate(self.size.width, ellipsis=True)
+        """What is wrong."""
+        return Content(self._text)
 
 
 def words(link: LinkState, reconnect_key: str = "R") -> str:
@@ -47,6 +51,7 @@ def words(link: LinkState, reconnect_key: str = "R") -> str:
         return join((f"connecting to {plain(link.server.where, 60)} …", plain(link.message)))
     if link.status is LinkStatus.SLOW:
         return join(("the database is slow to answer; what you see may be old", plain(link.message)))
-    again = "" if link.retry_in is None else f"next try in {duration(max(0.0, link.retry_in))}"
+    soon = link.retry_in is None or link.retry_in < SOON
+    again = "trying again" if soon else f"next try in {duration(link.retry_in)}"
     head = "this can't work" if link.status is LinkStatus.REFUSED else "no database"
     return join((f"{head}: {plain(link.message)}", again, f"{reconnect_key} tries now"))
