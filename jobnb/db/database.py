@@ -24,7 +24,7 @@ from jobnb.db.embedded import EmbeddedServer, embedded_server
 from jobnb.db.statement import deadline_of, needs_transaction
 from jobnb.db.translate import translated
 from jobnb.db.urls import DatabaseURL, normalize
-from jobnb.errors import DatabaseUnavailable
+from jobnb.errors import DatabaseUnavailable, PermissionDenied
 from jobnb.threads import DaemonPool
 
 if TYPE_CHECKING:
@@ -159,14 +159,25 @@ class Database:
         Raises:
             DatabaseUnavailable: no connection.
             SchemaMismatch: the tables were made by a newer jobnb.
+            PermissionDenied: the tables are missing or older, and this role may not make them.
         """
         if self._schema_checked:
             return
         with self._opening:
             if not self._schema_checked:
                 if not schema.check(self._run(self._readers, schema.version)):
-                    self._run(self._readers, schema.init_database)
+                    self._make_tables()
                 self._schema_checked = True
+
+    def _make_tables(self) -> None:
+        try:
+            self._run(self._readers, schema.init_database)
+        except PermissionDenied as error:
+            raise PermissionDenied(
+                f"jobnb's tables in {self.where} are missing, or older than this jobnb, and this role may not make "
+                f"them: have their owner run `jobnb init-db` ({error})",
+                error.sqlstate,
+            ) from None
 
     def ping(self) -> bool:
         """True if the server answers a trivial query now."""
