@@ -477,5 +477,6 @@ def test_a_job_that_one_process_has_is_not_run_by_another(connected: str) -> Non
             other.run_job_async(job.job_id, release.wait)
         release.set()
         assert future.result(5) is True
+        until(lambda: other.get_job(job.job_id).status == "done")
         with pytest.raises(jobnb.InvalidTransition, match="done"):
             other.run_job_async(job.job_id, release.wait)
