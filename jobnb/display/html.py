@@ -77,7 +77,8 @@ def job_card(job: Job) -> str:
         f'<span style="flex:0 1000 auto;min-width:0;{DIM};{CUT}">{_kind(job)}</span>',
         *(_ended(job) if job.status.is_final else _under_way(job)),
     ]
-    return f"{_frame(job, ''.join(parts))}{_traceback(job)}"
+    # the blanks are for places that take styles away, such as code hosts; where there are styles they are not seen
+    return f"{_frame(job, ' '.join(parts))}{_traceback(job)}"
 
 
 def job_table(jobs: Sequence[Job], heading: str = "") -> str:
