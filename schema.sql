@@ -68,7 +68,8 @@ ALTER TABLE jobs
     ADD COLUMN IF NOT EXISTS source              jsonb,
     ADD COLUMN IF NOT EXISTS result_error        text,
     ADD COLUMN IF NOT EXISTS result_order        jsonb,
-    ADD COLUMN IF NOT EXISTS duration_s          double precision;
+    ADD COLUMN IF NOT EXISTS duration_s          double precision,
+    ADD COLUMN IF NOT EXISTS cancel_force        boolean;
 
 ALTER TABLE jobs SET (fillfactor = 70);
 
@@ -93,6 +94,7 @@ COMMENT ON COLUMN jobs.group_id IS 'the same in all jobs of one map()';
 COMMENT ON COLUMN jobs.retry_of IS 'the job that this one repeats';
 COMMENT ON COLUMN jobs.kernel_id IS 'the process that runs it: jobnb_kernels.kernel_id; null if nobody has taken it';
 COMMENT ON COLUMN jobs.cancel_requested_at IS 'when somebody asked it to stop; it ends when its code has ended';
+COMMENT ON COLUMN jobs.cancel_force IS 'true if it is to be stopped although its code does not listen';
 COMMENT ON COLUMN jobs.source IS 'function name, module, text, sha256, notebook, git commit, where known';
 COMMENT ON COLUMN jobs.result_error IS 'why the value of a done job was not stored whole; the result is then a preview';
 COMMENT ON COLUMN jobs.result_order IS 'what jsonb does not keep of the result: the orders of dict keys, the types of NumPy numbers';
@@ -205,5 +207,5 @@ CREATE TABLE IF NOT EXISTS jobnb_schema (
     applied_at timestamptz NOT NULL DEFAULT now(),
     only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row)
 );
-INSERT INTO jobnb_schema (version) VALUES (1)
+INSERT INTO jobnb_schema (version) VALUES (2)
     ON CONFLICT (only_row) DO UPDATE SET version = excluded.version, applied_at = now();

@@ -344,15 +344,19 @@ class JobService(_Service):
     delete_jobs = awaitable(queries.delete_jobs)
     init_database = awaitable(init_database)
 
-    async def cancel_job(self, job_id: UUID) -> bool:
+    async def cancel_job(self, job_id: UUID, *, force: bool = False) -> bool:
         """Ask a job to stop; True if it was unfinished and the request is recorded, False if it had ended.
+
+        Args:
+            job_id: which job.
+            force: see `JobHandle.cancel`.
 
         Raises:
             JobNotFound: no such job.
         """
         job_id = check_id("job_id", job_id)
         runtime = self.runtime
-        return await runtime.database.in_thread(functools.partial(runtime.cancel, job_id))
+        return await runtime.database.in_thread(functools.partial(runtime.cancel, job_id, force=force))
 
     async def close(self, grace: float = _Service.GRACE) -> None:
         """End this service without blocking the loop.
@@ -387,13 +391,17 @@ class SyncJobService(_Service):
     delete_jobs = blocking(queries.delete_jobs)
     init_database = blocking(init_database)
 
-    def cancel_job(self, job_id: UUID) -> bool:
+    def cancel_job(self, job_id: UUID, *, force: bool = False) -> bool:
         """Ask a job to stop; True if it was unfinished and the request is recorded, False if it had ended.
+
+        Args:
+            job_id: which job.
+            force: see `JobHandle.cancel`.
 
         Raises:
             JobNotFound: no such job.
         """
-        return self.runtime.cancel(check_id("job_id", job_id))
+        return self.runtime.cancel(check_id("job_id", job_id), force=force)
 
     def close(self, grace: float = _Service.GRACE) -> None:
         """End this service: queued jobs are cancelled, running ones get `grace` seconds; see `JobService.close`."""

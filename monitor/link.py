@@ -36,7 +36,8 @@ SLOW_SECONDS = 1.0
 PROMPT_SECONDS = 5.0
 """A query with a longer deadline may take its time, and says nothing about the link."""
 FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE = 0.1, 5.0, 15.0
-_WRONG_LOGIN = ("28P01", "28000", "3D000")
+WRONG_LOGIN = ("28P01", "28000", "3D000")
+"""PostgreSQL's codes for a wrong password, a role that may not log in, and a database that is not there."""
 
 
 class Link:
@@ -229,4 +230,4 @@ def _is_refusal(error: JobnbError, *, at_start: bool = True) -> bool:
         return True
     if isinstance(error, PermissionDenied):
         return at_start  # later on it is one statement that is not allowed
-    return isinstance(error, DatabaseError) and error.sqlstate in _WRONG_LOGIN
+    return isinstance(error, DatabaseError) and error.sqlstate in WRONG_LOGIN

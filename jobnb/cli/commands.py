@@ -77,10 +77,11 @@ def logs(job_id: str, follow: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("job_id")
-def cancel(job_id: str) -> None:
+@click.option("--force", is_flag=True, help="Raise an exception inside its function, wherever it is.")
+def cancel(job_id: str, force: bool) -> None:
     """Ask a job to stop. Exits with 1 if it had ended already."""
     handle = _get(job_id)
-    if not handle.cancel():
+    if not handle.cancel(force=force):
         click.echo(f"{handle.job.short_id} had ended already: {handle.refresh().state}", err=True)
         raise click.exceptions.Exit(1)
     ended = handle.wait(2)

@@ -127,6 +127,10 @@ class Database:
         self._threads.add(work)
         return await answer
 
+    def in_background(self, call: Callable[[], object]) -> None:
+        """Run a blocking call about this database in one of its threads; it should raise nothing."""
+        self._threads.add(call)
+
     def write(self, statement: Callable[..., None], *texts: str) -> None:
         """Run a statement of the recorder on the connection that its one thread keeps; errors are those of `run`.
 

@@ -14,7 +14,7 @@ from jobnb.errors import SchemaMismatch
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-VERSION = 1
+VERSION = 2
 """The version of `schema.sql` that this code works with."""
 
 

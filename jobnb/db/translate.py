@@ -61,6 +61,10 @@ def translate(error: Exception, where: str, redact: Callable[[str], str]) -> Job
         what = f"{where} can't be used now" if did_answer else f"no answer from {where}"
         return DatabaseUnavailable(f"{what}: {text.removeprefix('connection failed: ')}{advice_for(text)}", sqlstate)
     if sqlstate == "23503":
+        # the server names the table that refers to another one, on both sides of a foreign key
+        referring = getattr(getattr(original, "diag", None), "table_name", None)
+        if referring not in (None, "jobs", "job_logs", "job_values"):
+            return DatabaseError(f"the table {referring} still refers to a job that was to go: {text}", sqlstate)
         return _unknown_reference(text)
     if sqlstate == "42501":
         return PermissionDenied(f"this role may not do that in {where}: {text}; ask the owner for GRANT", sqlstate)

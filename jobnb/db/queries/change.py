@@ -138,12 +138,16 @@ def update_job_status(conn: Connection, job_id: UUID, update_data: JobUpdate) ->
 
 
 @statement(transaction=True)
-def cancel_job(conn: Connection, job_id: UUID) -> bool:
+def cancel_job(conn: Connection, job_id: UUID, force: bool = False) -> bool:
     """Ask a job to stop.
 
     A job that no process has taken ends at once, as failed with `error_kind` cancelled. Otherwise the request is
     recorded; the process that runs the job notices within a second and stops it if it can, and the row turns final
     when its code has ended.
+
+    Args:
+        job_id: which job.
+        force: stop it even if its code does not listen, see `JobHandle.cancel`.
 
     Returns:
         True if the job was unfinished and the request is recorded, False if it had ended already.
@@ -153,7 +157,9 @@ def cancel_job(conn: Connection, job_id: UUID) -> bool:
     """
     job_id = check_id("job_id", job_id)
     unfinished = jobs.c.status.in_(("scheduled", "in_progress"))
-    requested = conn.execute(update(jobs).where(jobs.c.job_id == job_id, unfinished).values(cancel_request()))
+    requested = conn.execute(
+        update(jobs).where(jobs.c.job_id == job_id, unfinished).values(cancel_request(force=force))
+    )
     if requested.rowcount:
         return True
     # a second statement: the first one's snapshot may be older than the row it waited for
@@ -162,11 +168,12 @@ def cancel_job(conn: Connection, job_id: UUID) -> bool:
     return False
 
 
-def cancel_request() -> dict[str, Any]:
+def cancel_request(*, force: bool = False) -> dict[str, Any]:
     """What asking an unfinished job to stop changes in its row; a job that no process has taken ends with it."""
     untaken = (jobs.c.kernel_id.is_(None)) & (jobs.c.status == "scheduled")
     return {
         "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
+        "cancel_force": func.coalesce(jobs.c.cancel_force, False) | literal(force),
         "status": case((untaken, literal("failed", jobs.c.status.type)), else_=jobs.c.status),
         "finished_at": case((untaken, _NOW), else_=jobs.c.finished_at),
         "error_kind": case((untaken, "cancelled"), else_=jobs.c.error_kind),
