@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from driving import drive
 from fake_source import FakeSource
-
 from rich.cells import cell_len
 
 from jobnb.errors import ConfigurationError
@@ -108,7 +107,15 @@ async def test_no_thread_is_left_behind() -> None:
 @pytest.mark.parametrize("size", [(40, 12), (20, 5), (60, 20), (250, 70)])
 async def test_every_page_fits_every_terminal(size: tuple[int, int]) -> None:
     async with drive(size=size) as driver:
-        for keys in (("j",), ("enter",), ("escape", "escape", "x"), ("T",), ("w",), ("question_mark",), ("escape", "J", "y")):
+        for keys in (
+            ("j",),
+            ("enter",),
+            ("escape", "escape", "x"),
+            ("T",),
+            ("w",),
+            ("question_mark",),
+            ("escape", "J", "y"),
+        ):
             await driver.press(*keys)
             assert len(driver.lines()) == size[1]
             assert {cell_len(line) for line in driver.lines()} == {size[0]}

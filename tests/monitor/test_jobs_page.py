@@ -130,7 +130,9 @@ async def test_digits_show_one_state_and_again_all() -> None:
     async with drive() as driver:
         for digit, state in (("1", "in_progress"), ("2", "scheduled"), ("4", "done"), ("5", "cancelled")):
             await driver.press(digit)
-            await driver.until(lambda wanted=state: driver.table.current is not None and driver.table.current.state == wanted)
+            await driver.until(
+                lambda wanted=state: driver.table.current is not None and driver.table.current.state == wanted
+            )
         await driver.press("5")
         await driver.until(lambda: driver.table.rows.total == 1_000_000)
 
