@@ -142,6 +142,43 @@ def test_job_that_was_asked_to_stop_is_not_asked_again(
     assert plan.refused == "there is no job to cancel here"
 
 
+def test_job_that_does_not_listen_is_stopped_by_force(
+    client: str, source: PostgresSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "WATCH_SECONDS", 2.5)
+    begun, enough = threading.Event(), threading.Event()
+
+    def deaf() -> None:
+        begun.set()
+        while not enough.is_set():
+            time.sleep(0.01)
+
+    handle = jobnb.submit(deaf)
+    begun.wait(10)
+    wait_for_state(source, handle.job_id, "in_progress")
+
+    asked = source.execute(source.plan(Action.CANCEL, Target((handle.job_id,))))
+    forced = source.execute(source.plan(Action.FORCE, Target((handle.job_id,))))
+    enough.set()
+
+    assert "its code still runs" in asked.jobs[0].words
+    assert [one.words for one in forced.jobs] == ["stopped"]
+
+
+def test_force_comes_after_asking_and_only_once(
+    source: PostgresSource, add_jobs: AddJobs, add_kernel: AddKernel, sql: Sql
+) -> None:
+    (job_id,) = add_jobs(1, status="in_progress", kernel_id=add_kernel())
+    source.execute(source.plan(Action.CANCEL, Target((job_id,))))
+    outcome = source.execute(source.plan(Action.FORCE, Target((job_id,))))
+
+    assert outcome.changed == 1
+    assert source.plan(Action.FORCE, Target((job_id,))).skipped == {"asked to stop before": 1}
+    assert count(sql, "cancel_force") == 1
+    assert source.undo(outcome).changed == 1
+    assert count(sql, "cancel_force") == 0
+
+
 def test_retry_makes_a_new_job_for_the_process_that_has_the_function(
     source: PostgresSource, add_jobs: AddJobs, add_kernel: AddKernel, sql: Sql
 ) -> None:
@@ -316,6 +353,8 @@ def test_finished_job_of_a_live_process_runs_again(
 ) -> None:
     monkeypatch.setattr(actions, "WATCH_SECONDS", 10)
     runs: list[int] = []
+    enough = threading.Event()
+    jobnb.submit(enough.wait)  # a process with nothing to do looks rarely
     handle = jobnb.submit(lambda: runs.append(1))
     handle.result(10)
     wait_for_state(source, handle.job_id, "done")
@@ -326,6 +365,7 @@ def test_finished_job_of_a_live_process_runs_again(
     deadline = time.monotonic() + 10
     while len(runs) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
+    enough.set()
     assert runs == [1, 1]
 
 
