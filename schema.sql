@@ -149,6 +149,7 @@ CREATE INDEX IF NOT EXISTS jobs_finished_idx ON jobs (finished_at);
 CREATE INDEX IF NOT EXISTS jobs_created_idx  ON jobs (created_at NULLS FIRST, job_id);
 CREATE INDEX IF NOT EXISTS jobs_type_idx     ON jobs (job_type text_pattern_ops, job_id);
 CREATE INDEX IF NOT EXISTS jobs_group_idx    ON jobs (group_id) WHERE group_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS jobs_retry_idx    ON jobs (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_document_idx ON jobs (document_id) WHERE document_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS jobs_property_idx ON jobs (property_id) WHERE property_id IS NOT NULL;
 

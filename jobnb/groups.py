@@ -150,7 +150,7 @@ class JobList(list[Job]):
         return text.job_table(self)
 
     def _repr_html_(self) -> str:
-        return html.job_table(self)
+        return html.job_table(self, f"{len(self):,} jobs, newest first" if self else "")
 
     def to_pandas(self) -> Any:
         """The jobs as a DataFrame, a row each; times are UTC, statuses categories.

@@ -59,11 +59,12 @@ class JobProgress:
         line = _line(context)
         with _lock:
             fraction, ended = self._advance(context, [one.task_id for one in line])
-        told = [count(_name(one), ended.get(depth, 0), one.max_subtasks) for depth, one in enumerate(line[:-1])]
-        progress(fraction, joined(*(told or [_name(context)])))
+        # a task without parts says nothing that its parent's count does not say
+        told = [count(_name(one), done, one.max_subtasks) for one, done in zip(line, ended, strict=True)]
+        progress(fraction, joined(*(told[:-1] or told)))
 
-    def _advance(self, context: CallbackContext, path: list[int]) -> tuple[float | None, dict[int, int]]:
-        """Count a task as ended; how far the whole fit is, and how many subtasks have ended at each depth above."""
+    def _advance(self, context: CallbackContext, path: list[int]) -> tuple[float | None, list[int]]:
+        """Count a task as ended; how far the whole fit is, and how many subtasks have ended at each depth."""
         reached = self._reached.setdefault(context.root_uuid, {})
         ended = self._ended.setdefault(context.root_uuid, {})
         whole = tuple(path)
@@ -75,7 +76,7 @@ class JobProgress:
             gained = gained / above.max_subtasks if above.max_subtasks else 0.0
             reached[whole[:depth]] = min(1.0, reached.get(whole[:depth], 0.0) + gained)
             above = above.parent
-        return reached.get(whole[:1]), {depth: ended.get(whole[: depth + 1], 0) for depth in range(len(path) - 1)}
+        return reached.get(whole[:1]), [ended.get(whole[: depth + 1], 0) for depth in range(len(path))]
 
 
 def _line(context: CallbackContext) -> list[CallbackContext]:

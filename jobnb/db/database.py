@@ -24,7 +24,7 @@ from jobnb.db.embedded import EmbeddedServer, embedded_server
 from jobnb.db.statement import deadline_of, needs_transaction
 from jobnb.db.translate import translated
 from jobnb.db.urls import DatabaseURL, normalize
-from jobnb.errors import DatabaseUnavailable, PermissionDenied
+from jobnb.errors import DatabaseUnavailable, PermissionDenied, SchemaMismatch
 from jobnb.threads import DaemonPool
 
 if TYPE_CHECKING:
@@ -62,18 +62,22 @@ class Database:
 
     Args:
         settings: which server, and where the embedded one lives.
+        visiting: for a tool that looks on: it makes no tables in a server that somebody else runs, and does not ask
+            idle connections first whether they still work, as it looks again anyway.
 
     Raises:
         ConfigurationError: the URL can't be right.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, visiting: bool = False) -> None:
         self.url: DatabaseURL | None = None if settings.database_url is None else normalize(settings.database_url)
         self.embedded: EmbeddedServer | None = embedded_server(settings.home) if self.url is None else None
         self._watchdog = Watchdog()
         # readers find out whether an idle connection still works; the writer retries anyway
         self._readers = self._engine(pool_size=3, max_overflow=5, pool_recycle=240, pool_timeout=10)
-        event.listen(self._readers, "checkout", self._ping)
+        if not visiting:
+            event.listen(self._readers, "checkout", self._ping)
+        self._may_make_tables = self.embedded is not None or not visiting
         self._writing: psycopg.Connection[Any] | None = None
         self._threads: DaemonPool[Callable[[], object]] = DaemonPool(4, "jobnb-db", lambda call: call())
         self._schema_checked = self._closed = False
@@ -158,7 +162,7 @@ class Database:
 
         Raises:
             DatabaseUnavailable: no connection.
-            SchemaMismatch: the tables were made by a newer jobnb.
+            SchemaMismatch: the tables were made by a newer jobnb, or are missing where a visitor makes none.
             PermissionDenied: the tables are missing or older, and this role may not make them.
         """
         if self._schema_checked:
@@ -170,6 +174,11 @@ class Database:
                 self._schema_checked = True
 
     def _make_tables(self) -> None:
+        if not self._may_make_tables:
+            raise SchemaMismatch(
+                f"{self.where} has no tables of jobnb, or older ones: submit a job there, or run `jobnb init-db` with "
+                "the same DATABASE_URL"
+            )
         try:
             self._run(self._readers, schema.init_database)
         except PermissionDenied as error:

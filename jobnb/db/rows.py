@@ -191,8 +191,8 @@ class ErrorGroup(NamedTuple):
         message: the newest of their messages, one line, cut after 500 characters.
         state: the commonest of their states: `failed`, `cancelled`, `timeout` or `lost`.
         jobs: how many there are.
-        first: when the first of them ended.
-        last: when the newest of them ended.
+        first: when the first of them ended; None if no row says when.
+        last: when the newest of them ended; None if no row says when.
         types: the commonest job types of the group with their counts, at most five.
         sample: ids of the newest jobs of the group, at most five.
         history: how many ended in each of 24 equal slices of the time that the report covers, oldest first.
@@ -202,8 +202,8 @@ class ErrorGroup(NamedTuple):
     message: str
     state: str
     jobs: int
-    first: datetime
-    last: datetime
+    first: datetime | None
+    last: datetime | None
     types: tuple[tuple[str, int], ...]
     sample: tuple[UUID, ...]
     history: tuple[int, ...]

@@ -24,6 +24,7 @@ from jobnb.display.words import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from jobnb.models import Job
 
@@ -33,12 +34,14 @@ FONT = (
 )
 """Of everything; a widget and static HTML have different fonts in JupyterLab otherwise, and the card would jump."""
 DIM = "opacity:.65"
+FIT = "width:0;min-width:100%;box-sizing:border-box"
+"""As wide as there is room, whatever is inside: a widget would grow with its content, and be cut off."""
 CUT = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
 CODE = "font-family:var(--jp-code-font-family,monospace);font-size:12px"
 TRACEBACK_LIMIT = 4_000
 """Characters of a traceback, from its end, that a card carries; the whole is in the row."""
 
-_CELL = "padding:1px 16px 1px 0;text-align:left;vertical-align:top;border:none;white-space:nowrap"
+_CELL = "padding:1px 16px 1px 0;line-height:22px;text-align:left;vertical-align:top;border:none;white-space:nowrap"
 
 
 def badge(job: Job) -> str:
@@ -67,12 +70,15 @@ def number(fraction: float) -> str:
 def job_card(job: Job) -> str:
     """One job in one line; how, when and how long once it has ended; the traceback folded up below."""
     parts = [
-        f'<span style="min-width:88px;flex:none">{badge(job)}</span>',
-        f'<b style="flex:0 1 auto;{CUT}">{_text(title(job), 60)}</b>',
-        f'<span style="{DIM};flex:none">{_kind(job)}<span style="{CODE}">{job.short_id}</span></span>',
+        f'<span style="min-width:84px;flex:none">{badge(job)}</span>',
+        f'<b style="flex:0 1 auto;min-width:60px;{CUT}">{_text(title(job), 60)}</b>',
+        f'<span style="flex:none;{DIM}">{_code(job.short_id)}</span>',
+        # in a narrow window the type goes first
+        f'<span style="flex:0 1000 auto;min-width:0;{DIM};{CUT}">{_kind(job)}</span>',
         *(_ended(job) if job.status.is_final else _under_way(job)),
     ]
-    return f"{_frame(job, ''.join(parts))}{_traceback(job)}"
+    # the blanks are for places that take styles away, such as code hosts; where there are styles they are not seen
+    return f"{_frame(job, ' '.join(parts))}{_traceback(job)}"
 
 
 def job_table(jobs: Sequence[Job], heading: str = "") -> str:
@@ -81,7 +87,7 @@ def job_table(jobs: Sequence[Job], heading: str = "") -> str:
     if not jobs:
         return note or f'<div style="{FONT};{DIM}">no jobs</div>'
     rows = [
-        (badge(job), _name(job), _text(job.job_type, 30), _code(job.short_id), moment(job.created_at), _time(job),
+        (badge(job), _name(job), _text(job.job_type, 30), _code(job.short_id), _moment(job.created_at), _time(job),
          _message(job, 420))
         for job in jobs
     ]  # fmt: skip
@@ -114,12 +120,11 @@ def text_cell(text: str, limit: int) -> str:
 def row_of(job: Job, call: str = "") -> tuple[str, ...]:
     """A job as cells of the table of a group: state, name and arguments, id, time, message."""
     arguments = f'<span style="{DIM}">({_text(call, 40)})</span>' if call else ""
-    progress = bar(job.progress, 80) if job.progress is not None and job.state == "in_progress" else ""
     return (
         badge(job),
         f"{_name(job)}{arguments}",
         _code(job.short_id),
-        f"{progress}{_time(job)}",
+        f"{_small_bar(job)}{_time(job)}",
         _message(job, 420),
     )
 
@@ -127,27 +132,38 @@ def row_of(job: Job, call: str = "") -> tuple[str, ...]:
 def _under_way(job: Job) -> list[str]:
     seconds = running_time(job.elapsed, job.progress)
     return [
-        f'<span style="flex:none">{bar(job.progress)}</span>' if job.progress is not None else "",
+        f'<span style="flex:none">{bar(job.progress, 110)}</span>' if job.progress is not None else "",
         f'<span style="flex:none" title="elapsed, and an estimate of what is left">{escape(seconds)}</span>',
-        f'<span style="flex:1 1 0;min-width:0;{DIM};{CUT}">{escape(message(job))}</span>',
+        _rest(message(job), DIM),
     ]
 
 
 def _ended(job: Job) -> list[str]:
-    # the words for a stopped job say how long it ran
+    # the words for a stopped job say how long it ran; those for an error are above its traceback
     says_time = job.state in ("cancelled", "timeout")
     spent = "" if says_time or job.elapsed is None else f"took {duration(job.elapsed)}"
-    color = f"color:{COLORS[job.state]}" if job.state in ("failed", "lost") else DIM
+    words = "" if job.traceback else message(job)
+    color = f"color:{COLORS[job.state]}" if job.state in ("failed", "lost", "timeout") else DIM
     return [
         f'<span style="flex:none">{spent}</span>' if spent else "",
-        f'<span style="flex:none;{DIM}">{moment(job.finished_at)}</span>',
-        f'<span style="flex:1 1 0;min-width:0;{color};{CUT}">{escape(message(job))}</span>',
+        _rest(words, color),
+        f'<span style="flex:none;{DIM}">{_moment(job.finished_at)}</span>',
     ]
+
+
+def _rest(words: str, style: str) -> str:
+    """What gets the room that is left in a line; whole when pointed at."""
+    return f'<span style="flex:1 1 0;min-width:40px;{style};{CUT}" title="{escape(words)}">{escape(words)}</span>'
+
+
+def _moment(at: datetime | None) -> str:
+    """A point in time, to the second when pointed at."""
+    return f'<span title="{at.isoformat(" ", "seconds")}">{moment(at)}</span>' if at is not None else ""
 
 
 def _frame(job: Job, inside: str) -> str:
     return (
-        f'<div class="jobnb-card" style="{FONT};display:flex;gap:14px;align-items:center;white-space:nowrap;'
+        f'<div class="jobnb-card" style="{FONT};{FIT};display:flex;gap:12px;align-items:center;white-space:nowrap;'
         f'overflow:hidden;border-left:3px solid {COLORS[job.state]};padding:1px 0 1px 10px">{inside}</div>'
     )
 
@@ -156,15 +172,17 @@ def _traceback(job: Job) -> str:
     if not job.traceback:
         return ""
     text = job.traceback if len(job.traceback) <= TRACEBACK_LIMIT else f"…{job.traceback[-TRACEBACK_LIMIT:]}"
+    text = "\n".join(one_line(line, 500) for line in text.splitlines())
     return (
-        f'<details style="{FONT};padding-left:13px"><summary style="{DIM};cursor:pointer">traceback</summary>'
+        f'<details style="{FONT};padding-left:13px;margin:0"><summary style="color:{COLORS[job.state]};cursor:pointer;'
+        f'{CUT}" title="the traceback">{escape(message(job))}</summary>'
         f'<pre style="{CODE};line-height:17px;margin:2px 0;white-space:pre-wrap;background:none">{escape(text)}</pre>'
         "</details>"
     )
 
 
 def _kind(job: Job) -> str:
-    return f"{_text(job.job_type, 50)} · " if job.name and job.name != job.job_type else ""
+    return _text(job.job_type, 50) if job.name and job.name != job.job_type else ""
 
 
 def _name(job: Job) -> str:
@@ -172,11 +190,15 @@ def _name(job: Job) -> str:
 
 
 def _code(text: str) -> str:
-    return f'<span style="{CODE};{DIM}">{text}</span>'
+    return f'<span style="{CODE}">{text}</span>'
 
 
 def _time(job: Job) -> str:
     return duration(job.elapsed) if job.status.is_final else escape(running_time(job.elapsed, job.progress))
+
+
+def _small_bar(job: Job) -> str:
+    return bar(job.progress, 80) if job.progress is not None and job.state == "in_progress" else ""
 
 
 def _message(job: Job, width: int) -> str:

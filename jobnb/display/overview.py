@@ -69,16 +69,15 @@ def overview_of(jobs: Sequence[Job], name: str = "") -> Overview:
 def overview_html(view: Overview) -> str:
     """As static HTML."""
     parts = [f"<b>{escape(_heading(view))}</b>", _stacked(view), *_counts(view), _times(view)]
-    spans = "".join(f'<span style="flex:none">{part}</span>' for part in parts if part)
+    spans = " ".join(f'<span style="flex:none">{part}</span>' for part in parts if part)
     left = view.total - len(view.rows)
     more = f'<div style="{html.DIM}">… and {left:,} more</div>' if left > 0 else ""
     rows = [html.row_of(job, call) for job, call in view.rows]
     inside = html.table(("state", "call", "id", "time", "message"), rows) if rows else ""
-    return (
-        f'<div class="jobnb-card" style="{html.FONT};border-left:3px solid {_color(view)};padding-left:10px;'
-        f'overflow-x:auto"><div style="display:flex;gap:14px;align-items:center;white-space:nowrap;padding:1px 0 3px">'
-        f"{spans}</div>{inside}{more}</div>"
-    )
+    top = "display:flex;flex-wrap:wrap;gap:0 14px;align-items:center;white-space:nowrap;padding:1px 0 3px"
+    frame = f"border-left:3px solid {_color(view)};padding-left:10px;overflow-x:auto"
+    style = f"{html.FONT};{html.FIT};{frame}"
+    return f'<div class="jobnb-card" style="{style}"><div style="{top}">{spans}</div>{inside}{more}</div>'
 
 
 def overview_text(view: Overview) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobnb.display.words import SYMBOLS, duration, message, one_line, percent, running_time, state_word, title
+from jobnb.display.words import SYMBOLS, duration, message, moment, one_line, percent, running_time, state_word, title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,19 +39,20 @@ def job_table(jobs: Sequence[Job]) -> str:
     """Several jobs as a table, one line each."""
     if not jobs:
         return "no jobs"
-    rows = [("state", "id", "type", "name", "time", "message")]
+    rows = [("state", "id", "type", "name", "created", "time", "message")]
     rows += [
         (
             f"{SYMBOLS[job.state]} {state_word(job)}",
             job.short_id,
             one_line(job.job_type, 20),
             one_line(title(job), 40),
+            moment(job.created_at),
             duration(job.elapsed),
             message(job)[:60],
         )
         for job in jobs
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    widths = [max(len(row[column]) for row in rows) for column in range(7)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
 

@@ -73,8 +73,8 @@ def running_time(elapsed: float | None, fraction: float | None) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """A point in time in the local zone of this process, with the zone's name."""
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z").rstrip() if at is not None else ""
+    """A point in time to the minute, in the local zone of this process, with the zone's name."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M %Z").rstrip() if at is not None else ""
 
 
 def title(job: Job) -> str:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 1_000
 TRACEBACK_LIMIT = 100_000
+readable: Callable[[str], str] | None = None
+"""Makes file names in a traceback readable; a notebook's hook, whose cells are files with numbers for names."""
+
 _OURS = tuple(str(Path(__file__).parents[1] / room) for room in ("executors", "jupyter"))
 _LIBRARY = str(Path(traceback.__file__).parent)
 
@@ -45,6 +48,7 @@ def formatted(error: BaseException, redact: Callable[[str], str]) -> str:
     try:
         lines = traceback.format_exception(type(error), error, trace, limit=-60)
         text = clean(redact("".join(lines)))
+        text = text if readable is None else readable(text)
     except BaseException as second:
         frames = "".join(traceback.format_tb(trace, limit=-60))
         text = clean(redact(f"{frames}{summary(error, redact)} ({type(second).__name__} in it)\n"))

@@ -4,8 +4,10 @@ audience.py   what the core tells of new jobs: each goes on the board of its cel
 board.py      the jobs of one cell, and what is to be seen of them
 views.py      a board as HTML, as text, in a terminal; widgets.py: live, with Cancel
 pump.py       the one thread that brings boards up to date; calm.py: cells get their turn while jobs compute
-echo.py       what jobs print, under their cells; around.py: what they display; figures.py: pyplot for each job
+echo.py       what jobs print, under their cells; around.py: what they display; figures.py: pyplot for each job;
+              captures.py: %%capture gets its own output only
 remote.py     jobs of other processes, kept up to date while they are shown
+tracebacks.py the user's own lines
 shell.py      what is asked of IPython and ipykernel
 
 magics.py   %%job, %jobs, %job, %cancel, %joblog
@@ -27,7 +29,8 @@ def install() -> None:
     from IPython import get_ipython
 
     from jobnb.display import outlet
-    from jobnb.jupyter import figures
+    from jobnb.executors import failure
+    from jobnb.jupyter import captures, figures, tracebacks
     from jobnb.jupyter.around import Around
     from jobnb.jupyter.audience import Notebook
     from jobnb.jupyter.echo import Echo
@@ -41,10 +44,14 @@ def install() -> None:
     notebook = Notebook(shell)
     ipython.events.register("pre_run_cell", notebook.cell_begins)
     ipython.events.register("post_run_cell", notebook.cell_ends)
+    tracebacks.install(ipython.InteractiveTB)
+    if hasattr(ipython.compile, "format_code_name"):
+        failure.readable = shell.name_cells
     if shell.is_kernel:
         capture.echo = Echo(shell)
         capture.around = Around(shell, notebook.cleared)
         figures.install()
+        captures.install(ipython.display_pub)
     outlet.audience = notebook
 
 

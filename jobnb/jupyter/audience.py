@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from jobnb.api import default_service
 from jobnb.display import html, text
 from jobnb.display.overview import overview_html, overview_of, overview_text
 from jobnb.errors import JobnbError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("jobnb")
 
+AT_CELL_END = 100
+"""Messages that the end of a cell may send at once; what is left over is said at the end of the next."""
 KEPT = 100
 """So many finished boards keep their widgets, for pages that are reloaded; older ones are closed."""
 
@@ -41,18 +44,16 @@ class Notebook:
         self._shell = shell
         self._boards: dict[str, Board] = {}
         self._finished: deque[Board] = deque()
-        self._unsettled: set[Board] = set()
+        self._unsettled: dict[Board, None] = {}
         self._running: str | None = shell.cell.get("msg_id")
         self._lock = threading.RLock()
         self._watch = Watch()
         self._pump = Pump(lambda board: board.cell.get("msg_id") == self._running, self._retire)
-        self._mode = "auto"
 
     # -- what the core and the user ask for
 
     def announce(self, handles: Sequence[JobHandle[Any]], display: str) -> None:
         """Show new jobs in the way of the setting `display`; what goes wrong is logged, the jobs go on."""
-        self._mode = display
         try:
             self._place(handles, display, as_table=len(handles) > 1)
         except Exception:
@@ -64,15 +65,16 @@ class Notebook:
         Raises:
             NotImplementedError: nothing is to be shown here but the `repr`.
         """
-        if self._mode == "none" or not self._shell.is_kernel:
+        mode = default_service().settings.display
+        if mode == "none" or not self._shell.is_kernel:
             raise NotImplementedError("nothing but text is shown here")
         board = self._boards.get(self._key())
         if board is not None and board.has_all(handles):
             return
         if all(handle.state not in ("scheduled", "in_progress") for handle in handles):
-            self._show_ended(handles)
+            self._show_ended(handles, mode)
         else:
-            self._place(handles, self._mode, as_table=len(handles) > 1)
+            self._place(handles, mode, as_table=len(handles) > 1)
 
     # -- what the shell tells
 
@@ -89,15 +91,15 @@ class Notebook:
         here, self._running = self._running, None
         with self._lock:
             unsettled = list(self._unsettled)
+        left = AT_CELL_END
         for board in unsettled:
             with board.lock:
                 board.look()
-                if board.is_over:
-                    board.view.update(board)
-                    board.view.settle(board, elsewhere=False)
-                    self._unsettled.discard(board)
+                if board.is_over and left > 0:
+                    left -= board.view.settle(board, elsewhere=False)
+                    self._unsettled.pop(board, None)
                 elif board.cell.get("msg_id") == here:
-                    board.view.at_cell_end(board)
+                    left -= board.view.at_cell_end(board)
 
     def cleared(self, cell: dict[str, Any]) -> None:
         """A job has cleared the output of its cell: show the card again."""
@@ -116,7 +118,7 @@ class Notebook:
                 new = handles
             else:
                 new = board.add(handles, as_table=as_table)
-            self._unsettled.add(board)
+            self._unsettled[board] = None
             self._pump.add(board)
         for handle in new:
             if not handle.is_here:
@@ -146,14 +148,14 @@ class Notebook:
             return WidgetView(self._shell, self._cancel)
         return DocumentView(self._shell, with_html=display != "text")
 
-    def _show_ended(self, handles: Sequence[JobHandle[Any]]) -> None:
+    def _show_ended(self, handles: Sequence[JobHandle[Any]], mode: str) -> None:
         jobs = [handle.job for handle in handles]
         if len(jobs) == 1:
             data = {"text/plain": text.job_line(jobs[0]), "text/html": html.job_card(jobs[0])}
         else:
             view = overview_of(jobs)
             data = {"text/plain": overview_text(view), "text/html": overview_html(view)}
-        if self._mode == "text":
+        if mode == "text":
             del data["text/html"]
         self._shell.display(data)
 

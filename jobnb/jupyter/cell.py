@@ -68,21 +68,21 @@ class CellSyntaxError(InvalidInput):
         return shown
 
 
-def compile_body(shell: Any, cell: str) -> Body:
+def compile_body(shell: Any, line: str, cell: str) -> Body:
     """Compile the text below the `%%job` line as IPython compiles a cell, with the line numbers the user sees.
 
     Raises:
         CellSyntaxError: shown as IPython shows a SyntaxError in a cell.
     """
     try:
-        return _compile(shell, cell)
+        return _compile(shell, line, cell)
     except SyntaxError as error:
         raise CellSyntaxError(shell, error) from None
 
 
-def _compile(shell: Any, cell: str) -> Body:
-    # the %%job line itself is line 1
-    text = "\n" + shell.transform_cell(cell)
+def _compile(shell: Any, line: str, cell: str) -> Body:
+    # the %%job line is line 1, also where a traceback shows it
+    text = f"# %%job {line}".rstrip() + "\n" + shell.transform_cell(cell)
     filename = shell.compile.cache(text, len(shell.user_ns.get("In", "x")) - 1, raw_code=f"%%job\n{cell}")
     flags = shell.compile.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     tree = compile(text, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)

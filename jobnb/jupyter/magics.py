@@ -87,7 +87,7 @@ class JobMagics(Magics):
         options = _parse(self.job_cell, line)
         if options is None:
             return
-        body = compile_body(self.shell, cell)
+        body = compile_body(self.shell, line, cell)
         out = _variable(options.out, body.assigned)
         text = f"%%job {line}".rstrip() + f"\n{cell}"
         run = make_run(self.shell, body, text, shows_errors=not options.wait)

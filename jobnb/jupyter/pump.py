@@ -71,8 +71,14 @@ class Pump:
 
     def _tick(self, allowed: int) -> None:
         with self._changed:
-            round_trip = list(self._boards)
-        for shown in round_trip:
+            ended = [shown for shown in self._boards if shown.board.is_over]
+            live = [shown for shown in self._boards if not shown.board.is_over]
+        # many ends at once must not make a card that moves stand still, nor the other way round
+        left = self._show_some(live, allowed // 2 if ended else allowed)
+        self._show_some(ended, left + allowed // 2 if live else allowed)
+
+    def _show_some(self, boards: list[_Shown], allowed: int) -> int:
+        for shown in boards:
             if allowed <= 0:
                 break
             allowed -= self._show(shown)
@@ -83,6 +89,7 @@ class Pump:
                     self._boards.append(shown)
             if shown.is_finished:
                 self._retire(shown.board)
+        return max(0, allowed)
 
     def _show(self, shown: _Shown) -> int:
         try:

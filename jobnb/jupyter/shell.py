@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ class Shell:
         # the ones of the kernel: %%capture puts others in their place while a cell runs
         self._publisher = ipython.display_pub
         self._streams: dict[str, Any] = {}
+        for name in ("stdout", "stderr"):
+            self.stream(name)
 
     def stream(self, name: str) -> Any:
         """The kernel's own `stdout` or `stderr`, whatever `sys` has at the moment; None in a terminal."""
@@ -39,11 +42,13 @@ class Shell:
     @property
     def cell(self) -> dict[str, Any]:
         """The header of the request that this code belongs to; a job's code belongs to the cell that submitted it."""
-        stream = self.stream("stdout")
-        header: dict[str, Any] = {} if stream is None else stream.parent_header
-        if header or self.is_kernel:
-            return header
-        return {"msg_id": f"In [{self.ipython.execution_count}]"}
+        if not self.is_kernel:
+            return {"msg_id": f"In [{self.ipython.execution_count}]"}
+        # before ipykernel 7 the publisher's is the one of the last cell, whoever asks
+        knows_contexts = isinstance(getattr(type(self._publisher), "parent_header", None), property)
+        source = self._publisher if knows_contexts else self.stream("stdout")
+        header: dict[str, Any] = {} if source is None else source.parent_header
+        return header
 
     @property
     def has_widgets(self) -> bool:
@@ -66,6 +71,15 @@ class Shell:
             return
         with self.in_cell(self.cell):
             self._publisher.publish(data, transient=transient)
+
+    def name_cells(self, traceback: str) -> str:
+        """A traceback with `Cell In[3]` in the place of the name of the file that the cell is to Python."""
+
+        def cell(match: re.Match[str]) -> str:
+            kind, name = self.ipython.compile.format_code_name(match[1]) or ("", "")
+            return f"{kind} {name}" if kind == "Cell" else match[0]
+
+        return re.sub(r'File "([^"]+)"', cell, traceback)
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a message that a hook was given, at once."""

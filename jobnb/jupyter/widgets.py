@@ -7,6 +7,7 @@ those have forgotten which output is to be replaced, and still show the widgets.
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -62,8 +63,10 @@ class WidgetView:
 
     def settle(self, board: Board, *, elsewhere: bool) -> int:
         """Put static HTML in the place of the widgets, and send the widgets what is final once more."""
-        for row in self._rows:
-            row.text.send_state("value")
+        self.update(board)
+        if elsewhere:
+            for row in self._rows:
+                row.text.send_state("value")
         data = {"text/plain": board.text(), "text/html": board.html()}
         self._shell.update(data, self._display_id, board.cell if elsewhere else None)
         return len(self._rows) + 1
@@ -88,7 +91,8 @@ class WidgetView:
         wanted = self._contents(board)
         for number in range(before, len(wanted)):
             line = number if self._as_lines else None
-            self._rows.append(_Row(*wanted[number], lambda line=line: self._cancel(board, line)))  # type: ignore[misc]
+            cancel = functools.partial(self._cancel, board, line)
+            self._rows.append(_Row(*wanted[number], "Cancel" if self._as_lines else "Cancel all", cancel))
         self._box.children = [row.box for row in self._rows]
         return 3 * (len(self._rows) - before) + 1
 
@@ -113,9 +117,10 @@ class WidgetView:
 class _Row:
     """One HTML text with a Cancel button beside it, which goes when there is nothing to cancel any more."""
 
-    def __init__(self, text: str, state: str, cancel: Callable[[], None]) -> None:
+    def __init__(self, text: str, state: str, label: str, cancel: Callable[[], None]) -> None:
+        self._label = label
         self.text = ipywidgets.HTML(text, layout=_layout("text"), style=_style())
-        self.button = ipywidgets.Button(description="Cancel", layout=_layout("button"))
+        self.button = ipywidgets.Button(description=label, layout=_layout("button"))
         answer_clicks(self.button, cancel)
         self.box = ipywidgets.HBox([self.text, self.button], layout=_layout("row"))
         self._shown, self._state = text, "open"
@@ -138,7 +143,7 @@ class _Row:
         else:
             with self.button.hold_sync():
                 self.button.disabled = state == "asked"
-                self.button.description = "Stopping" if state == "asked" else "Cancel"
+                self.button.description = "Stopping" if state == "asked" else self._label
             if len(self.box.children) == 1:
                 self.box.children = [self.text, self.button]
         return 1
@@ -189,5 +194,5 @@ _LAYOUTS = {
     "box": {"width": "100%"},
     "row": {"width": "100%", "align_items": "flex-start"},
     "text": {"flex": "1 1 0", "min_width": "0", "margin": "0"},
-    "button": {"width": "72px", "height": "24px", "margin": "0 0 0 12px", "flex": "0 0 auto"},
+    "button": {"width": "88px", "height": "24px", "margin": "0 0 0 12px", "flex": "0 0 auto"},
 }

@@ -1,10 +1,11 @@
 """`install`: what a job prints, logs and warns goes into its log, and is still shown where it would have been.
 
-The job is found by a context variable, so several jobs print at once without mixing. Three places are changed, once
+The job is found by a context variable, so several jobs print at once without mixing. Four places are changed, once
 for the process: `sys.stdout` and `sys.stderr` are wrapped (others may replace them, so every job's start looks
-again); `logging.Logger.callHandlers`, because handlers keep the stream they were made with; and
-`threading.Thread.start`, because before Python 3.14 a new thread does not inherit the context of the one that starts
-it. Text that C code writes to the file descriptors passes by unseen.
+again); `logging.Logger.callHandlers`, because handlers keep the stream they were made with; `threading.Thread.start`,
+because before Python 3.14 a new thread does not inherit the context of the one that starts it; and
+`ThreadPoolExecutor.submit`, because the threads of a pool stay in the context of whoever made the pool grow. Text that
+C code writes to the file descriptors passes by unseen.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from jobnb.tracking import redirects
 from jobnb.tracking.execution import current
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ class JobStream:
         execution, text = current.get(), str(text)
         if execution is None:
             return self.stream.write(text)
+        if (redirected := redirects.target(self._name)) is not None:
+            return redirected.write(text)
         if not _muted.get():
             execution.write(self._name, text)
         if echo is not None and echo(execution, self._name, text):
@@ -89,6 +94,8 @@ def install() -> None:
         _installed.set()
         _wrap_logging()
         _wrap_threads()
+        _wrap_pools()
+        redirects.install(install)
 
 
 def start_outside(work: Callable[[], object], name: str) -> threading.Thread:
@@ -134,3 +141,12 @@ def _wrap_threads() -> None:
         return start(self)
 
     threading.Thread.start = start_in_job  # type: ignore[method-assign] # see the module's docstring
+
+
+def _wrap_pools() -> None:
+    submit = ThreadPoolExecutor.submit
+
+    def submit_in_context(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return submit(self, contextvars.copy_context().run, fn, *args, **kwargs)
+
+    ThreadPoolExecutor.submit = submit_in_context  # type: ignore[assignment, method-assign] # see the module's docstring

@@ -49,9 +49,9 @@ class Execution:
         problem: words, if its record could not be stored whole; None otherwise.
         stop_asked: when it was asked to stop; None if it was not.
         echoed: how many of the lines it printed were shown under its cell, in a notebook.
-        thread: the identifier of the thread that its function was called in; None before.
         bars: the open bars of tqdm and rich in it, outermost first.
         has_spoken: its function reports its progress itself, so that bars do not count.
+        thread: the identity of the thread that runs it; None before.
         stoppable: the same while its function runs, None before and after; an exception may be raised in it.
         is_forced: somebody wanted it to stop by force.
     """

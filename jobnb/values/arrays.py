@@ -30,7 +30,11 @@ def read_array(reader: Reader, tree: Tag) -> Any:
         return np.load(io.BytesIO(base64.b64decode(tree["npy"], validate=True)), allow_pickle=False)
     if tree["dtype"] == "O":
         return _objects(np, [reader.node(item) for item in tree["items"]]).reshape(_shape(tree))
-    dtype = np.dtypes.StringDType() if tree["dtype"] == "T" else np.dtype(_checked_dtype(tree))
+    if tree["dtype"] == "T":
+        missing = {"na_object": reader.node(tree["na"])} if "na" in tree else {}
+        items = [reader.node(item) for item in tree["items"]]
+        return np.array(items, dtype=np.dtypes.StringDType(**missing)).reshape(_shape(tree))
+    dtype = np.dtype(_checked_dtype(tree))
     if "items" in tree:
         return np.array(tree["items"], dtype=dtype).reshape(_shape(tree))
     data = bytearray(base64.b64decode(tree["b64"], validate=True))  # a bytearray makes the array writable
@@ -46,7 +50,11 @@ def read_masked(reader: Reader, tree: Tag) -> Any:
     """A masked array; without NumPy, lists with None in the masked places are not made up: the tag stays."""
     import numpy as np
 
-    return np.ma.MaskedArray(reader.node(tree["data"]), mask=reader.node(tree["mask"]))
+    if tree["data"] is None:
+        return np.ma.masked
+    mask = reader.node(tree["mask"]) if "mask" in tree else np.ma.nomask
+    fill = reader.node(tree["fill"]) if "fill" in tree else None
+    return np.ma.MaskedArray(reader.node(tree["data"]), mask=mask, fill_value=fill)
 
 
 def _objects(np: Any, items: list[Any]) -> Any:

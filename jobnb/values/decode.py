@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from jobnb.values.arrays import read_array, read_masked, read_scalar
@@ -135,7 +135,25 @@ def _datetime(_reader: Reader, tree: Tag) -> datetime:
     zone = _zone(tree)
     if zone is not None:
         moment = moment.replace(tzinfo=zone)
-    return moment.replace(fold=tree.get("fold", 0))
+    moment = moment.replace(fold=tree.get("fold", 0))
+    return cast("datetime", _of_pandas("Timestamp", moment, tree))
+
+
+def _timedelta(_reader: Reader, tree: Tag) -> timedelta:
+    return cast("timedelta", _of_pandas("Timedelta", timedelta(*tree["v"]), tree))
+
+
+def _of_pandas(name: str, value: Any, tree: Tag) -> Any:
+    """The time as pandas had it, with its unit and nanoseconds, where pandas is loaded; else to the microsecond."""
+    pandas = sys.modules.get("pandas")
+    if "pandas" not in tree or pandas is None:
+        return value
+    unit, nanoseconds = tree["pandas"]
+    try:
+        made = vars(pandas)[name](value).as_unit(unit)
+    except ValueError:  # within a microsecond of pandas' limits
+        return value
+    return made + vars(pandas)["Timedelta"](nanoseconds, "ns") if nanoseconds else made
 
 
 def _time(_reader: Reader, tree: Tag) -> time:
@@ -161,7 +179,8 @@ def _zone(tree: Tag) -> Any:
 def _path(_reader: Reader, tree: Tag) -> PurePath:
     pure, native, platform = _FLAVOURS[tree["flavour"]]
     here = "nt" if sys.platform == "win32" else "posix"
-    return native(tree["v"]) if platform == here else pure(tree["v"])
+    text = unpack(tree["b64"]) if "b64" in tree else tree["v"]
+    return native(text) if platform == here else pure(text)
 
 
 def _pandas(_reader: Reader, tree: Tag) -> Any:
@@ -194,7 +213,7 @@ _DECODERS: dict[str, Decoder] = {
     "datetime": _datetime,
     "date": lambda _, tree: date.fromisoformat(tree["v"]),
     "time": _time,
-    "timedelta": lambda _, tree: timedelta(*tree["v"]),
+    "timedelta": _timedelta,
     "decimal": lambda _, tree: Decimal(tree["v"]),
     "fraction": _fraction,
     "uuid": lambda _, tree: UUID(tree["v"]),

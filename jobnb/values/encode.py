@@ -19,7 +19,6 @@ from jobnb.values.walk import TOO_BIG, GiveUp, Walk, is_interrupt, is_kept, prev
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jobnb.values.tags import Json
 
 SHORT_TEXT = 1000
 SMALL_OBJECT = 16
@@ -44,8 +43,7 @@ class Encoded(NamedTuple):
 def encode(value: object) -> Encoded:
     """Encode any value; what can't be stored is a preview, and `error` says why.
 
-    Takes nothing from a generator. Raises nothing but `MemoryError` and, in the main thread, the
-    `KeyboardInterrupt` of a Ctrl-C.
+    Takes nothing from a generator. Raises nothing but, in the main thread, the `KeyboardInterrupt` of a Ctrl-C.
     """
     kind = type(value)
     try:
@@ -56,8 +54,8 @@ def encode(value: object) -> Encoded:
         return _encode(value) if text is None else _new_encoded(Encoded, (text, None, None, ()))
     except GiveUp as reason:
         return _whole_preview(value, str(reason))
-    except MemoryError:
-        raise
+    except MemoryError:  # what the walk has built is free again by now; a preview might be too much all the same
+        return _without_preview(value, "there was not enough memory to read it; return less of it")
     except BaseException as error:  # a metaclass that raises, a dict that changes, no stack left
         if is_interrupt(error):
             raise
@@ -94,8 +92,18 @@ def _encode(value: object) -> Encoded:
 
 
 def _whole_preview(value: object, reason: str) -> Encoded:
-    tree: Json = preview_tag(value, preview(value))
-    return Encoded(_to_json(tree), None, f"the value can't be stored: {reason}", ())
+    try:
+        return _left_out(value, preview(value), reason)
+    except MemoryError:
+        return _without_preview(value, reason)
+
+
+def _without_preview(value: object, reason: str) -> Encoded:
+    return _left_out(value, "", reason)
+
+
+def _left_out(value: object, text: str, reason: str) -> Encoded:
+    return Encoded(_to_json(preview_tag(value, text)), None, f"the value can't be stored: {reason}", ())
 
 
 def _small_object(value: dict[Any, Any]) -> Encoded | None:

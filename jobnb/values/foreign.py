@@ -52,8 +52,14 @@ def _secret(walk: Walk, _value: Any) -> Json:
 
 def _masked_array(walk: Walk, value: Any) -> Json:
     np = sys.modules["numpy"]
-    mask = np.broadcast_to(np.asarray(value.mask), value.shape)
-    return {TAG: "masked", "data": walk.child("data", value.data), "mask": walk.child("mask", mask)}
+    if value is np.ma.masked:
+        return {TAG: "masked", "data": None}
+    tag = {TAG: "masked", "data": walk.child("data", value.data)}
+    if value.mask is not np.ma.nomask:
+        tag["mask"] = walk.child("mask", np.broadcast_to(np.asarray(value.mask), value.shape))
+    if value.dtype.kind in "biufcMmSU" and value.fill_value != np.ma.default_fill_value(value.dtype):
+        tag["fill"] = walk.child("fill", value.fill_value)
+    return tag
 
 
 def _array(walk: Walk, value: Any) -> Json:
@@ -71,7 +77,8 @@ def _array(walk: Walk, value: Any) -> Json:
 def _elements(walk: Walk, plain: Any) -> dict[str, Json]:
     kind = plain.dtype.kind
     if kind in "OT":  # Python objects; text of any length
-        return {"dtype": kind, "items": walk.items(plain.size, plain.ravel().tolist())}
+        missing = {"na": walk.child("na", plain.dtype.na_object)} if hasattr(plain.dtype, "na_object") else {}
+        return {"dtype": kind, "items": walk.items(plain.size, plain.ravel().tolist()), **missing}
     if kind in "biuf" and plain.size <= LISTED_ELEMENTS:
         items = plain.ravel().tolist()
         if all(_is_plain(item) for item in items):
@@ -82,7 +89,8 @@ def _elements(walk: Walk, plain: Any) -> dict[str, Json]:
     if plain.dtype.hasobject:
         raise Unstorable("a structured array with Python objects can't be stored; return a list of dicts")
     file = io.BytesIO()
-    sys.modules["numpy"].save(file, plain, allow_pickle=False)
+    # the version is named, because numpy.save warns when names of fields need one
+    sys.modules["numpy"].lib.format.write_array(file, plain, version=(3, 0), allow_pickle=False)
     return {"npy": _packed(walk, file.getvalue())}
 
 
@@ -112,18 +120,12 @@ def _scalar(walk: Walk, value: Any) -> Json:
 
 
 def _timestamp(walk: Walk, value: Any) -> Json:
-    _warn_of_nanoseconds(walk, value.nanosecond)
-    return walk.node(value.to_pydatetime(warn=False))
+    return walk.node(value.to_pydatetime(warn=False)) | {"pandas": [value.unit, value.nanosecond]}
 
 
 def _timedelta(walk: Walk, value: Any) -> Json:
-    _warn_of_nanoseconds(walk, value.nanoseconds)
-    return walk.node(timedelta(value.days, value.seconds, value.microseconds))
-
-
-def _warn_of_nanoseconds(walk: Walk, nanoseconds: int) -> None:
-    if nanoseconds:
-        walk.warnings["nanoseconds of pandas times were dropped"] = None
+    whole = timedelta(value.days, value.seconds, value.microseconds)
+    return walk.node(whole) | {"pandas": [value.unit, value.nanoseconds]}
 
 
 def _nat(_walk: Walk, _value: Any) -> Json:

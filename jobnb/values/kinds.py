@@ -30,7 +30,8 @@ from jobnb.values.objects import (
     warn_of_attributes,
 )
 from jobnb.values.stored import NotStored, Stored
-from jobnb.values.tags import MAX_BYTES, TAG, Json
+from jobnb.values.tags import MAX_BYTES, TAG, Json, type_name
+from jobnb.values.text import is_clean, pack
 from jobnb.values.walk import Unstorable
 
 if TYPE_CHECKING:
@@ -47,11 +48,17 @@ def encoder_for(kind: type) -> Encoder | None:
     if dataclasses.is_dataclass(kind):
         return _fields_and_content if any(base in encoders for base in kind.__mro__) else encode_dataclass
     if tuple in kind.__mro__ and isinstance(getattr(kind, "_fields", None), tuple):
-        return encode_namedtuple
+        return _namedtuple
     base = next((base for base in kind.__mro__ if base in encoders), None)
-    if base is None or base is kind or base.__module__ == "pydantic.main":
-        return None if base is None else encoders[base]
-    return _content_only(encoders[base])
+    if base is None:
+        return None
+    # what a library's own subclass has beside its content is the library's affair; a model's fields are all there
+    is_foreign = base.__module__ != "pydantic.main" and _package(kind) != _package(base)
+    return _content_only(encoders[base]) if is_foreign else encoders[base]
+
+
+def _package(kind: type) -> str:
+    return type_name(kind).partition(".")[0]
 
 
 def _content_only(encoder: Encoder) -> Encoder:
@@ -89,10 +96,11 @@ def _complex(_walk: Walk, value: complex) -> Json:
     return {TAG: "complex", "re": repr(value.real), "im": repr(value.imag)}
 
 
-def _bytes(_walk: Walk, value: Any) -> Json:
+def _bytes(walk: Walk, value: Any) -> Json:
     size = value.nbytes if isinstance(value, memoryview) else len(value)
     if size > MAX_BYTES:
         raise Unstorable(f"{size:,} bytes can't be stored in the row (up to {MAX_BYTES:,} can); {TO_FILE}")
+    walk.grow(size)
     name = "bytearray" if isinstance(value, bytearray) else "bytes"
     return {TAG: name, "b64": base64.b64encode(bytes(value)).decode()}
 
@@ -123,6 +131,14 @@ def _sized(walk: Walk, value: Any) -> Json:
 
 def _tuple(walk: Walk, value: tuple[Any, ...]) -> Json:
     return {TAG: "tuple", "v": walk.items(tuple.__len__(value), tuple.__iter__(value))}
+
+
+def _namedtuple(walk: Walk, value: Any) -> Json:
+    """By its fields, or as a plain tuple where their names don't stand for its items one by one."""
+    names = type(value)._fields
+    if len(names) == tuple.__len__(value) == len(set(names)) and all(type(name) is str for name in names):
+        return encode_namedtuple(walk, value)
+    return _tuple(walk, value)
 
 
 def _set(walk: Walk, value: Any) -> Json:
@@ -175,7 +191,11 @@ def _uuid(_walk: Walk, value: UUID) -> Json:
 def _path(walk: Walk, value: PurePath) -> Json:
     bases = (*type(value).__mro__, PurePosixPath)
     flavour = next(base.__name__ for base in bases if base.__name__ in _FLAVOURS)
-    return {TAG: "path", "flavour": flavour, "v": walk.text(PurePath.__str__(value))}
+    text = PurePath.__str__(value)
+    if is_clean(text):
+        return {TAG: "path", "flavour": flavour, "v": walk.text(text)}
+    walk.grow(4 * len(text))
+    return {TAG: "path", "flavour": flavour, "b64": pack(text)}  # a file's name that is no UTF-8 has surrogates
 
 
 def _not_stored(_walk: Walk, value: NotStored) -> Json:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from jobnb.values.walk import Walk
 
 
+_HOLDERS = {"data", "maps"}
+"""Where `UserDict` and the like keep their content."""
+
+
 def object_tag(walk: Walk, stored_as: tuple[str, str, str], fields: Mapping[str, Any]) -> dict[str, Json]:
     """The tag of an object; `stored_as` is its kind, and the module and qualified name of its class."""
     kind, module, qualname = stored_as
@@ -43,7 +47,7 @@ def attribute_pairs(walk: Walk, attributes: Mapping[str, Any], called: str) -> J
 
 def warn_of_attributes(walk: Walk, value: object) -> None:
     """Say so if an object that is stored as its content alone has attributes beside it."""
-    if _attributes(value):
+    if _attributes(value).keys() - _HOLDERS:
         walk.warnings[f"attributes of a {type(value).__name__} beside its content were dropped"] = None
 
 

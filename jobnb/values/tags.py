@@ -25,6 +25,7 @@ MAX_NODES = 200_000
 MAX_BYTES = 1024
 MAX_ELEMENTS = 10_000
 """Elements of one array."""
+MAX_TYPE_NAME = 200
 MAX_INTEGER = 2**53
 """Integers up to here are exact in every reader of JSON, JavaScript included."""
 
@@ -41,7 +42,7 @@ def in_jsonb_order(keys: Sequence[str]) -> bool:
 
 
 def type_name(kind: type) -> str:
-    """`module.Qualname`, read past whatever a metaclass does with these attributes."""
+    """`module.Qualname` for people, cut, and read past whatever a metaclass does with these attributes."""
     module = type.__dict__["__module__"].__get__(kind)
     qualname = type.__dict__["__qualname__"].__get__(kind)
-    return f"{module}.{qualname}"
+    return f"{module}.{qualname}"[:MAX_TYPE_NAME]

@@ -34,8 +34,8 @@ def clean(text: str) -> tuple[str, list[str]]:
 
 
 def pack(text: str) -> str:
-    """Base64 of any text at all, surrogates and NUL included."""
-    return base64.b64encode(text.encode("utf-16-le", "surrogatepass")).decode()
+    """Base64 of any text at all, NUL and surrogates included; two of those that make a pair stay two."""
+    return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()
 
 
 def unpack(packed: str) -> str:
@@ -44,4 +44,4 @@ def unpack(packed: str) -> str:
     Raises:
         ValueError: the text is not one that `pack` made.
     """
-    return base64.b64decode(packed, validate=True).decode("utf-16-le", "surrogatepass")
+    return base64.b64decode(packed, validate=True).decode("utf-8", "surrogatepass")

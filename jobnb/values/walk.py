@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from itertools import islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,6 +36,7 @@ PREVIEW_INSIDE = 300
 """Characters of a preview inside a structure; a value of its own gets 2000."""
 MAX_PREVIEWS = 20
 """Parts whose repr is asked for; further ones show their type only."""
+CHANGED = "it changed while it was being stored; return a copy of it"
 TOO_BIG = f"it takes more than {MAX_JSON // 1024} KiB as JSON; return less of it, or {TO_FILE}"
 
 
@@ -90,7 +92,7 @@ class Walk:
     def items(self, size: int, values: Iterable[Any]) -> list[Json]:
         """The trees of a sequence's items; `size` comes first, so that too many are never read."""
         self.count(size)
-        return [self.child(index, item) for index, item in enumerate(list(values))]
+        return [self.child(index, item) for index, item in enumerate(_all(size, values))]
 
     def mapping(self, size: int, pairs: Iterable[tuple[Any, Any]], step: Callable[[Any], object] | None = None) -> Json:
         """A plain object, or a tagged list of items where the keys are not ones a plain object can have.
@@ -101,7 +103,7 @@ class Walk:
             step: makes the step of a path from a key, where it is not the key itself.
         """
         self.count(size)
-        pairs = list(pairs)
+        pairs = _all(size, pairs)
         keys = self._plain_keys(pairs)
         if keys is None:
             items = [[self.key(key), self.child(key, item)] for key, item in pairs]
@@ -174,10 +176,10 @@ class Walk:
         except Unstorable as reason:
             return self._leave_out(value, str(reason), depth)
         except BaseException as error:  # a property may call sys.exit(); the job is done all the same
-            if isinstance(error, GiveUp | MemoryError) or is_interrupt(error):
+            if isinstance(error, GiveUp) or is_interrupt(error):
                 raise
             if _is_torn(error):
-                raise GiveUp("it changed while it was being stored; return a copy of it") from None
+                raise GiveUp(CHANGED) from None
             kind, problem = type_name(type(value)), type_name(type(error))
             return self._leave_out(value, f"reading this {kind} raised {problem}", depth)
         finally:
@@ -198,7 +200,10 @@ class Walk:
         if len(self.left_out) > MAX_PREVIEWS or not self._reprs_end:
             return preview_tag(value, "")
         limit = PREVIEW_INSIDE if self._path else 2000
-        text, self._reprs_end = preview_in_time(value, limit)
+        try:
+            text, self._reprs_end = preview_in_time(value, limit)
+        except MemoryError:
+            text = ""
         return preview_tag(value, text)
 
 
@@ -264,6 +269,14 @@ def _as_plain_key(key: Any) -> Any:
 
 def _escaped_length(text: str) -> int:
     return len(json.dumps(text)) if len(text) <= MAX_JSON else len(text)
+
+
+def _all(size: int, values: Iterable[Any]) -> list[Any]:
+    """As many values as were announced: an `__iter__` of the user's may never end, and another thread may add some."""
+    taken = list(islice(values, size + 1))
+    if len(taken) > size:
+        raise GiveUp(CHANGED)
+    return taken
 
 
 def _is_torn(error: BaseException) -> bool:

@@ -34,6 +34,17 @@ _BEFORE = {
     JobStatus.DONE: (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS, JobStatus.DONE),
     JobStatus.FAILED: (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS, JobStatus.FAILED),
 }
+RETRY_KEEPS = (
+    "document_id",
+    "property_id",
+    "job_type",
+    "name",
+    "initial_data",
+    "kernel_id",
+    "source",
+    "group_id",
+)
+"""What a job has in common with the one that repeats it."""
 _SCHEDULED = literal("scheduled", jobs.c.status.type)
 _MESSAGE_LIMIT = 100_000
 
@@ -145,14 +156,9 @@ def cancel_job(conn: Connection, job_id: UUID, force: bool = False) -> bool:
         JobNotFound: no such job.
     """
     job_id = check_id("job_id", job_id)
-    # only these columns: a role that just watches may write them, and the table itself ends what nobody has taken
+    unfinished = func.coalesce(jobs.c.status, _SCHEDULED).in_(("scheduled", "in_progress"))
     requested = conn.execute(
-        update(jobs)
-        .where(jobs.c.job_id == job_id, func.coalesce(jobs.c.status, _SCHEDULED).in_(("scheduled", "in_progress")))
-        .values(
-            cancel_requested_at=func.coalesce(jobs.c.cancel_requested_at, func.now()),
-            cancel_force=func.coalesce(jobs.c.cancel_force, False) | literal(force),
-        )
+        update(jobs).where(jobs.c.job_id == job_id, unfinished).values(cancel_request(force=force))
     )
     if requested.rowcount:
         return True
@@ -160,6 +166,18 @@ def cancel_job(conn: Connection, job_id: UUID, force: bool = False) -> bool:
     if conn.execute(select(jobs.c.job_id).where(jobs.c.job_id == job_id)).first() is None:
         raise JobNotFound(job_id)
     return False
+
+
+def cancel_request(*, force: bool = False) -> dict[str, Any]:
+    """What asking an unfinished job to stop changes in its row.
+
+    Only these columns, which a role that just watches may write; a job that no process has taken is ended by the table
+    itself.
+    """
+    return {
+        "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
+        "cancel_force": func.coalesce(jobs.c.cancel_force, False) | literal(force),
+    }
 
 
 def take_job(conn: Connection, job_id: UUID, kernel_id: UUID) -> str:
@@ -210,19 +228,9 @@ def retry_job(conn: Connection, job_id: UUID) -> Job:
             "submit it again (its source column has the function's text)",
             argument="job_id",
         )
-    kept = (
-        "document_id",
-        "property_id",
-        "job_type",
-        "name",
-        "initial_data",
-        "kernel_id",
-        "source",
-        "group_id",
-    )
     row = conn.execute(
         insert(jobs)
-        .values(job_id=new_job_id(), retry_of=job_id, created_at=_NOW, **{name: old[name] for name in kept})
+        .values(job_id=new_job_id(), retry_of=job_id, created_at=_NOW, **{name: old[name] for name in RETRY_KEEPS})
         .returning(jobs)
     )
     return Job.from_row(row.mappings().one())

@@ -23,6 +23,7 @@ from jobnb.db.queries.places import (
     ordered,
 )
 from jobnb.db.rows import JobRow, Mark, kernel_label
+from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels
 from jobnb.models import aware
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from jobnb.db.terms import Filter
 
+PROMPT = 4.0
+"""Seconds that what is on screen may take to read."""
 TEXT_LIMIT = 300
 """Characters of a name or a message that travel in lists."""
 
@@ -78,6 +81,7 @@ class Page(NamedTuple):
     as_of: datetime
 
 
+@statement(deadline=PROMPT)
 def read_page(
     conn: Connection, wanted: Filter, limit: int, at: Mark | None = None, skip: int = 0, *, few: bool = False
 ) -> Page:
@@ -99,6 +103,7 @@ def read_page(
     return page
 
 
+@statement(deadline=PROMPT)
 def read_last_page(
     conn: Connection, wanted: Filter, limit: int, upper: Mark | None = None, *, few: bool = False
 ) -> Page:
@@ -110,18 +115,21 @@ def read_last_page(
     return _read(conn, query.order_by(*oldest_first).limit(limit))
 
 
+@statement(deadline=PROMPT)
 def read_rows(conn: Connection, job_ids: Sequence[UUID]) -> dict[UUID, JobRow]:
     """Read some jobs by their ids; those that are gone are left out."""
     page = _read(conn, select(*_COLUMNS).where(one_of(job_ids)))
     return {row.job_id: row for row in page.rows}
 
 
+@statement(deadline=PROMPT)
 def read_fitting(conn: Connection, wanted: Filter, job_ids: Sequence[UUID]) -> tuple[dict[UUID, JobRow], datetime]:
     """Read those of some jobs that still are wanted, and the server's time."""
     page = _read(conn, found(wanted, *_COLUMNS).where(one_of(job_ids)))
     return {row.job_id: row for row in page.rows}, page.as_of
 
 
+@statement(deadline=PROMPT)
 def next_failure(
     conn: Connection, wanted: Filter, start: Mark | None, *, older: bool, upper: Mark | None = None
 ) -> JobRow | None:
@@ -140,6 +148,7 @@ def next_failure(
     return next((rows[0] for page in pages if (rows := _read(conn, page).rows)), None)
 
 
+@statement(deadline=PROMPT)
 def estimate(conn: Connection, wanted: Filter) -> int:
     """How many jobs are wanted, as the planner estimates it from its statistics: within a millisecond, and roughly."""
     query = found(wanted, literal(1).label("one")).compile(conn, compile_kwargs={"render_postcompile": True})

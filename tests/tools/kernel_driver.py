@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_event_loop
 
 PYTHON = os.environ.get("JOBNB_TEST_KERNEL_PYTHON", sys.executable)
 """The interpreter that kernels run in: `.ci/kernel-matrix` points it at other versions of ipykernel."""
@@ -56,6 +57,16 @@ class Cell:
     def result(self) -> str:
         """The text of its last expression."""
         return "".join(output.text for output in self.outputs if output.kind == "execute_result")
+
+    @property
+    def shown(self) -> list[str]:
+        """The texts of what it displayed, its last expression included."""
+        return [_plain(output.text) for output in self.outputs if output.kind in ("display_data", "execute_result")]
+
+    @property
+    def reply(self) -> dict[str, Any]:
+        """What the kernel answered: the status, the name and message of what it raised, what went into the pager."""
+        return self.wait()
 
     @property
     def error(self) -> str:
@@ -111,6 +122,10 @@ class Kernel:
         cell.wait(seconds)
         return cell
 
+    def ask(self, kind: str, **content: Any) -> dict[str, Any]:
+        """Send a request of the client, such as `complete`; gives the reply."""
+        return self._answer(getattr(self._client, kind)(**content), 20.0)
+
     def send_comm(self, comm_id: str, data: dict[str, Any]) -> None:
         """Send what a widget's page sends."""
         message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
@@ -129,23 +144,39 @@ class Kernel:
         """Press the stop button."""
         self._manager.interrupt_kernel()
 
+    def restart(self, *, now: bool = False) -> None:
+        """Press the restart button; `now` kills it."""
+        self._manager.restart_kernel(now=now)
+        self._client.wait_for_ready(60)
+
+    def shut_down(self) -> None:
+        """Close the notebook for good, as Jupyter Server does."""
+        self._manager.shutdown_kernel(now=False)
+
     def wait_for_reply(self, message_id: str, seconds: float) -> dict[str, Any]:
+        content = self._answer(message_id, seconds)
+        # its output comes on another socket, and ends with `idle`
+        self.wait_until(lambda: any(_is_idle(message, message_id) for message in self.messages))
+        return content
+
+    def _answer(self, message_id: str, seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while message_id not in self._replies:
             try:
-                reply = self._client.get_shell_msg(timeout=max(0.01, deadline - time.monotonic()))
+                reply = self._client.shell_channel.get_msg(timeout=max(0.01, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"cell {self._cells[message_id]} did not end within {seconds} s") from None
+                number = self._cells.get(message_id, "?")
+                raise AssertionError(f"cell {number} did not end within {seconds} s") from None
             self._replies[reply["parent_header"].get("msg_id")] = reply
-        # its output comes on another socket, and ends with `idle`
-        self.wait_until(lambda: any(_is_idle(message, message_id) for message in self.messages))
         return self._replies[message_id]["content"]
 
     def wait_until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
         """Wait for what a message will make true."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"did not happen within {seconds} s; seen: {self.outputs[-12:]}"
+            assert time.monotonic() < deadline, (
+                f"did not happen within {seconds} s; seen: {[output[:3] for output in self.outputs[-12:]]}"
+            )
             time.sleep(0.02)
 
     @property
@@ -168,11 +199,13 @@ class Kernel:
         self._listener.join(2)
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
+        # jupyter_client makes a loop for its blocking calls, and leaves it open
+        ensure_event_loop().close()
 
     def _listen(self) -> None:
         while not self._is_over.is_set():
             try:
-                self.messages.append(self._client.get_iopub_msg(timeout=0.2))
+                self.messages.append(self._client.iopub_channel.get_msg(timeout=0.2))
             except queue.Empty:
                 continue
 

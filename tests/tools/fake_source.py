@@ -257,12 +257,21 @@ class FakeSource:
         }  # fmt: skip
         begin = self.clock - timedelta(seconds=120)
         buckets = tuple(
-            Bucket(begin + timedelta(seconds=n), 20 + (n * 7) % 13 + (18 if 60 < n < 80 else 0), 1 if n % 17 == 0 else 0)
+            Bucket(
+                begin + timedelta(seconds=n), 20 + (n * 7) % 13 + (18 if 60 < n < 80 else 0), 1 if n % 17 == 0 else 0
+            )
             for n in range(120)
         )
         oldest = self.clock - timedelta(seconds=20)
         return Overview(
-            counts, Count(self.total, exact=False), buckets, job_id(self.total - 1) if self.total else None, oldest, 3, 0, self.clock
+            counts,
+            Count(self.total, exact=False),
+            buckets,
+            job_id(self.total - 1) if self.total else None,
+            oldest,
+            3,
+            0,
+            self.clock,
         )
 
     def detail(self, job_id: UUID) -> Detail | None:
@@ -348,7 +357,11 @@ class FakeSource:
         self._asked("complete")
         word = text[:cursor].rsplit(" ", 1)[-1]
         begin = cursor - len(word)
-        fields = {"status:": "scheduled, running, failed ...", "type:": "a type of jobs", "since:": "2h, 3d, 2026-11-01"}
+        fields = {
+            "status:": "scheduled, running, failed ...",
+            "type:": "a type of jobs",
+            "since:": "2h, 3d, 2026-11-01",
+        }
         values = {f"status:{state}": "" for state in ("running", "failed", "done")} | {"type:train": "", "type:ocr": ""}
         offered = values if ":" in word else fields
         return [
@@ -413,7 +426,7 @@ def _meets_term(row: JobRow, term: Term) -> bool:
         return any(held.startswith(value) for value in term.values)
     if term.field == "same":
         return row.state == "failed"
-    if term.operator in ("is",) and term.field != "text":
+    if term.operator == "is" and term.field != "text":
         return held in term.values
     return any(str(value).lower() in held.lower() for value in term.values)
 
@@ -424,13 +437,13 @@ def _log_line(n: int) -> str:
     return f"epoch {n}/40  loss {2.4 / n:.4f}  acc {1 - 0.6 / n:.3f}  {n * 0.9:.1f} s"
 
 
-TRACEBACK = '''Traceback (most recent call last):
+TRACEBACK = """Traceback (most recent call last):
   File "/home/ada/work/experiments.ipynb, cell 14", line 7, in train
     model.fit(frame[features], frame["target"])
   File "/home/ada/env/lib/python3.12/site-packages/sklearn/base.py", line 1389, in wrapper
     return fit_method(estimator, *args, **kwargs)
 ValueError: Found array with 0 sample(s) (shape=(0, 13)) while a minimum of 1 is required
-'''
+"""
 RESULT = {
     "accuracy": 0.9312,
     "confusion": [[51, 3, 0], [2, 66, 3], [0, 1, 47]],

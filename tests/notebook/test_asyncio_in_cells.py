@@ -7,31 +7,18 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from conftest import make_url
-from kernel import Kernel
+from kernel_driver import Kernel, running_kernel
 
-from jobnb.db.embedded import EmbeddedServer
 from jobnb.jupyter.loop import enable_asyncio_run
 
 
-@pytest.fixture(scope="module")
-def url(server: EmbeddedServer) -> str:
-    """A database for this file."""
-    with psycopg.connect(**server.conninfo(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE asyncio_cells TEMPLATE template_with_schema")
-    return make_url(server, "asyncio_cells")
-
-
 @pytest.fixture
-def fresh(url: str, tmp_path: Path) -> Iterator[Kernel]:
+def fresh(module_database: str, tmp_path: Path) -> Iterator[Kernel]:
     """A kernel in which nothing was loaded."""
-    running = Kernel(tmp_path, DATABASE_URL=url, JOBNB_HOME=str(tmp_path / "home"), JOBNB_DISPLAY="none")
-    try:
+    settings = {"DATABASE_URL": module_database, "JOBNB_HOME": str(tmp_path / "home"), "JOBNB_DISPLAY": "none"}
+    with running_kernel(tmp_path, **settings) as running:
         yield running
-    finally:
-        running.close()
 
 
 QUEUED = (
@@ -53,31 +40,33 @@ async def nested():
 
 def run_all(kernel: Kernel) -> list[str]:
     """Queue all cells at once, as "Run All" does; what each has printed."""
-    sent = [kernel.send(code) for code in QUEUED]
-    return [kernel.wait(cell, 15).text.strip() for cell in sent]
+    cells = [kernel.start(code) for code in QUEUED]
+    for cell in cells:
+        cell.wait(15)
+    return [cell.text.strip() for cell in cells]
 
 
 ALL = ["first", "second", "third", "fourth", "fifth", "sixth"]
 
 
 def test_run_all_loses_no_cell(fresh: Kernel) -> None:
-    assert fresh.run(f"%load_ext jobnb\n{NESTED}", 60).status == "ok"
+    assert fresh.run(f"%load_ext jobnb\n{NESTED}", 60).reply["status"] == "ok"
     assert run_all(fresh) == ALL
     assert run_all(fresh) == ALL
 
 
 def test_an_old_nest_asyncio_is_taken_over(fresh: Kernel) -> None:
     assert (
-        fresh.run("import asyncio, nest_asyncio\nnest_asyncio.apply()\nasyncio.run(asyncio.sleep(0, 1))").value == "1"
+        fresh.run("import asyncio, nest_asyncio\nnest_asyncio.apply()\nasyncio.run(asyncio.sleep(0, 1))").result == "1"
     )
-    assert fresh.run(f"%load_ext jobnb\n{NESTED}", 60).status == "ok"
+    assert fresh.run(f"%load_ext jobnb\n{NESTED}", 60).reply["status"] == "ok"
     assert run_all(fresh) == ALL
 
 
 def test_importing_jobnb_and_running_jobs_patches_nothing(fresh: Kernel) -> None:
     code = "import asyncio, jobnb\nrun = asyncio.run\njobnb.submit(sum, [1, 2]).result(), asyncio.run is asyncio.runners.run"
-    assert fresh.run(code, 60).value == "(3, True)"
-    assert fresh.run("asyncio.run(asyncio.sleep(0))").error.startswith("RuntimeError: asyncio.run() cannot be called")
+    assert fresh.run(code, 60).result == "(3, True)"
+    assert fresh.run("asyncio.run(asyncio.sleep(0))").reply["evalue"].startswith("asyncio.run() cannot be called")
 
 
 def test_other_threads_keep_asyncios_own_run(fresh: Kernel) -> None:
@@ -89,19 +78,16 @@ def test_other_threads_keep_asyncios_own_run(fresh: Kernel) -> None:
     loops = [jobnb.submit(lambda: asyncio.run(which())).result() for _ in range(3)]
     [loop.is_closed() for loop in loops], len(set(map(id, loops)))
     """
-    assert fresh.run(textwrap.dedent(code)).value == "([True, True, True], 3)"
+    assert fresh.run(textwrap.dedent(code)).result == "([True, True, True], 3)"
 
 
-def test_an_extension_loaded_by_the_configuration_works_too(url: str, tmp_path: Path) -> None:
+def test_an_extension_loaded_by_the_configuration_works_too(module_database: str, tmp_path: Path) -> None:
     profile = tmp_path / "ipython" / "profile_default"
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.InteractiveShellApp.extensions = ['jobnb']\n")
-    running = Kernel(tmp_path, DATABASE_URL=url, JOBNB_HOME=str(tmp_path / "home"))
-    try:
-        assert running.run(f"{NESTED}\nasyncio.run(asyncio.sleep(0, 'ran'))").value == "'ran'"
+    with running_kernel(tmp_path, DATABASE_URL=module_database, JOBNB_HOME=str(tmp_path / "home")) as running:
+        assert running.run(f"{NESTED}\nasyncio.run(asyncio.sleep(0, 'ran'))").result == "'ran'"
         assert run_all(running) == ALL
-    finally:
-        running.close()
 
 
 def test_without_a_running_loop_nothing_is_changed() -> None:
@@ -271,11 +257,10 @@ asyncio.run(main())
 
 def test_the_examples_of_the_framework_run_in_cells_by_run_all(fresh: Kernel) -> None:
     fresh.run("%load_ext jobnb", 60)
-    sent = [fresh.send(code) for code in (MANUAL, THREADS, DECORATOR, ANALYSIS, BATCH, HANDLING)]
-    cells = [fresh.wait(cell) for cell in sent]
-    assert [cell.status for cell in cells] == ["ok"] * 6, [cell.text for cell in cells]
+    cells = [fresh.start(code) for code in (MANUAL, THREADS, DECORATOR, ANALYSIS, BATCH, HANDLING)]
+    assert [cell.wait(30)["status"] for cell in cells] == ["ok"] * 6, [cell.error for cell in cells]
     document = "{'text': 'hello', 'confidence': 0.9, 'pages': 2}"
-    assert [cell.value for cell in cells] == [
+    assert [cell.result for cell in cells] == [
         "('done', {'result': 'processed'})",
         "{'result': 42}",
         f"({document}, True)",

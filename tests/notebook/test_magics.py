@@ -5,53 +5,48 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import make_url
-from kernel import Cell, Kernel, plain, until
-
-from jobnb.db.embedded import EmbeddedServer
+from kernel_driver import PYTHON, Cell, Kernel, running_kernel
 
 
 @pytest.fixture(scope="module")
-def url(server: EmbeddedServer) -> str:
-    """A database for this file."""
-    with psycopg.connect(**server.conninfo(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE magics TEMPLATE template_with_schema")
-    return make_url(server, "magics")
-
-
-@pytest.fixture(scope="module")
-def kernel(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """One kernel for this file, with the extension loaded."""
+def kernel(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for this file, with the extension loaded and without cards."""
     folder = tmp_path_factory.mktemp("kernel")
-    running = Kernel(folder, DATABASE_URL=url, JOBNB_HOME=str(folder / "home"), JOBNB_DISPLAY="none")
-    try:
-        assert running.run("%load_ext jobnb\nimport time, jobnb", 60).status == "ok"
+    settings = {"DATABASE_URL": module_database, "JOBNB_HOME": str(folder / "home"), "JOBNB_DISPLAY": "none"}
+    with running_kernel(folder, **settings) as running:
+        assert running.run("%load_ext jobnb\nimport time, jobnb", 60).reply["status"] == "ok"
         yield running
-    finally:
-        running.close()
 
 
 def value(kernel: Kernel, code: str) -> object:
     """What an expression is in the kernel."""
     cell = kernel.run(code)
-    assert cell.status == "ok", cell.traceback
-    assert cell.value is not None
-    return eval(cell.value)
+    assert cell.reply["status"] == "ok", cell.error + cell.text
+    return eval(cell.result)
 
 
 def job(kernel: Kernel, cell: str) -> Cell:
     """Run a `%%job` cell and wait for the end of its job."""
     ran = kernel.run(cell)
-    assert ran.status == "ok", ran.traceback + ran.text
+    assert ran.reply["status"] == "ok", ran.error + ran.text
     value(kernel, "_job.wait(20)")
     return ran
+
+
+def raised(cell: Cell) -> str:
+    """The name and the message of what a cell raised."""
+    return f"{cell.reply['ename']}: {cell.reply['evalue']}"
+
+
+def plain(text: str) -> str:
+    """`text` without terminal colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def test_a_job_cell_publishes_its_names_and_shows_its_last_expression(kernel: Kernel) -> None:
@@ -63,7 +58,7 @@ def test_a_job_cell_publishes_its_names_and_shows_its_last_expression(kernel: Ke
 
 
 def test_the_cell_comes_back_while_the_job_runs(kernel: Kernel) -> None:
-    assert kernel.run("%%job -o slow\nfor _ in jobnb.track(range(1000)):\n    time.sleep(0.02)").status == "ok"
+    assert kernel.run("%%job -o slow\nfor _ in jobnb.track(range(1000)):\n    time.sleep(0.02)").reply["status"] == "ok"
     assert value(kernel, "slow.done()") is False
     assert kernel.run("%cancel slow").text == f"job {value(kernel, 'slow.job.short_id')} is cancelled\n"
     assert value(kernel, "slow.wait(5), slow.job.state") == (True, "cancelled")
@@ -83,7 +78,7 @@ def test_a_failed_cell_publishes_nothing_and_keeps_the_lines_of_the_cell(kernel:
     assert told.endswith("ZeroDivisionError: division by zero")
     assert "jobnb/jupyter" not in told
     assert value(kernel, "kept, 'deep' in globals()") == ("before", False)
-    shown = kernel.run("_job.result()").traceback
+    shown = kernel.run("_job.result()").error
     assert re.search(r"Cell In\[\d+\], line 6\n", shown)
     assert "----> 6 deep(0)" in shown
     assert "----> 4     return 1 / z" in shown
@@ -93,19 +88,19 @@ def test_a_failed_cell_publishes_nothing_and_keeps_the_lines_of_the_cell(kernel:
 
 def test_waiting_raises_what_the_cell_raised(kernel: Kernel) -> None:
     cell = kernel.run("%%job --wait\n{}['missing']")
-    assert cell.error == "KeyError: 'missing'"
-    assert "----> 2 {}['missing']" in cell.traceback
-    assert "jobnb/jupyter" not in cell.traceback
+    assert raised(cell) == "KeyError: 'missing'"
+    assert "----> 2 {}['missing']" in cell.error
+    assert "jobnb/jupyter" not in cell.error
 
 
-def test_a_syntax_error_is_told_at_once_and_no_job_is_made(kernel: Kernel, url: str) -> None:
-    with psycopg.connect(url) as connection:
+def test_a_syntax_error_is_told_at_once_and_no_job_is_made(kernel: Kernel, module_database: str) -> None:
+    with psycopg.connect(module_database) as connection:
         count = "SELECT count(*) FROM jobs"
         before = connection.execute(count).fetchone()
         cell = kernel.run("%%job\na = 1\nx = = 1")
-        assert cell.status == "error"
+        assert cell.reply["status"] == "error"
         assert re.fullmatch(
-            r"  Cell In\[\d+\], line 3\n    x = = 1\n        \^\nSyntaxError: invalid syntax\n", cell.traceback
+            r"  Cell In\[\d+\], line 3\n    x = = 1\n        \^\nSyntaxError: invalid syntax\n", cell.error
         )
         assert connection.execute(count).fetchone() == before
 
@@ -122,7 +117,7 @@ def test_a_body_may_await_and_loops_in_it_are_its_own(kernel: Kernel) -> None:
 
 def test_a_body_that_awaits_is_cancelled_while_it_waits(kernel: Kernel) -> None:
     kernel.run("%%job\nimport asyncio\nawait asyncio.sleep(60)")
-    until(lambda: value(kernel, "_job.running()"))
+    kernel.wait_until(lambda: value(kernel, "_job.running()"))
     value(kernel, "_job.cancel()")
     assert value(kernel, "_job.wait(3), _job.job.state") == (True, "cancelled")
 
@@ -139,7 +134,7 @@ def test_two_cells_at_once_do_not_share_their_variables(kernel: Kernel) -> None:
     first, second = [kernel.run(f"%%job -o {name}\n{loop}who = '{name}'\nseen") for name in ("one", "two")]
     assert value(kernel, "one.result(), two.result()") == ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
     words = "jobnb: another cell changed i, seen, who while this one ran; the values are now this one's\n"
-    until(lambda: first.text + second.text == words)
+    kernel.wait_until(lambda: first.text + second.text == words)
     assert value(kernel, "who in ('one', 'two')") is True
 
 
@@ -192,7 +187,7 @@ def test_a_timeout_stops_the_cell(kernel: Kernel) -> None:
 def test_a_hundred_thousand_names_do_not_hold_the_cell_up(kernel: Kernel) -> None:
     kernel.run("globals().update({f'name_{n}': n for n in range(100_000)})")
     began = time.monotonic()
-    assert kernel.run("%%job\nname_7 + 1").status == "ok"
+    assert kernel.run("%%job\nname_7 + 1").reply["status"] == "ok"
     assert time.monotonic() - began < 5
     assert value(kernel, "_job.result()") == 8
     kernel.run("for n in range(100_000): del globals()[f'name_{n}']")
@@ -221,18 +216,19 @@ def test_the_text_of_the_cell_is_kept_with_the_job(kernel: Kernel) -> None:
 )
 def test_a_wrong_option_is_told_in_one_line(kernel: Kernel, line: str, words: str) -> None:
     cell = kernel.run(f"%%job {line}\nx = 1")
-    assert cell.error.startswith(f"UsageError: {words}")
-    assert cell.traceback == ""
+    assert raised(cell).startswith(f"UsageError: {words}")
+    assert cell.error == ""
 
 
 @pytest.mark.parametrize("magic", ["%%job", "%job", "%jobs", "%cancel", "%joblog"])
 def test_help_is_printed_and_nothing_runs(kernel: Kernel, magic: str) -> None:
     body = "\nraise SystemError" if magic == "%%job" else ""
     cell = kernel.run(f"{magic} --help{body}")
-    assert cell.status == "ok"
+    assert cell.reply["status"] == "ok"
     usage = f"\n  {magic} [-"
     assert usage in cell.text
-    assert usage in kernel.run(f"{magic}?").paged
+    (page,) = kernel.run(f"{magic}?").reply["payload"]
+    assert usage in plain(page["data"]["text/plain"])
 
 
 def test_jobs_lists_what_fits(kernel: Kernel) -> None:
@@ -249,9 +245,9 @@ def test_jobs_lists_what_fits(kernel: Kernel) -> None:
     shown = kernel.run("%jobs -t listed").shown[0]
     assert "bad" in shown
     assert value(kernel, "waiting.cancel()") is True
-    assert kernel.run("%jobs --active --failed").error == "UsageError: give one of STATUS, --active and --failed"
-    assert kernel.run("%jobs sleeping").error.startswith("UsageError: status is 'sleeping': give one of scheduled")
-    assert kernel.run("%jobs -n -1").error.startswith("UsageError: limit is -1")
+    assert raised(kernel.run("%jobs --active --failed")) == "UsageError: give one of STATUS, --active and --failed"
+    assert raised(kernel.run("%jobs sleeping")).startswith("UsageError: status is 'sleeping': give one of scheduled")
+    assert raised(kernel.run("%jobs -n -1")).startswith("UsageError: limit is -1")
 
 
 def test_job_finds_a_job_by_id_and_by_variable(kernel: Kernel) -> None:
@@ -259,15 +255,15 @@ def test_job_finds_a_job_by_id_and_by_variable(kernel: Kernel) -> None:
     for given in ("", "sought", "{sought.job.short_id}", "{sought.job_id}"):
         assert value(kernel, f"found = %job {given}\nfound.job_id == sought.job_id, found.result()") == (True, 5)
     assert "sought" in kernel.run("%job sought").shown[0]
-    assert kernel.run("%job ffffffff").error.startswith("UsageError: no job ffffffff")
-    assert kernel.run("%job nonsense").error.startswith("UsageError: job_id is 'nonsense'")
+    assert raised(kernel.run("%job ffffffff")).startswith("UsageError: no job ffffffff")
+    assert raised(kernel.run("%job nonsense")).startswith("UsageError: job_id is 'nonsense'")
 
 
 def test_cancel_says_what_it_did(kernel: Kernel) -> None:
     job(kernel, "%%job -o ended\n1")
     assert re.fullmatch(r"job \w{8} had ended already: done\n", kernel.run("%cancel ended").text)
-    assert kernel.run("%cancel").error == "UsageError: the following arguments are required: job"
-    assert kernel.run("%cancel ffffffff").error.startswith("UsageError: no job ffffffff")
+    assert raised(kernel.run("%cancel")) == "UsageError: the following arguments are required: job"
+    assert raised(kernel.run("%cancel ffffffff")).startswith("UsageError: no job ffffffff")
 
 
 def test_joblog_prints_what_the_job_printed(kernel: Kernel) -> None:
@@ -275,7 +271,7 @@ def test_joblog_prints_what_the_job_printed(kernel: Kernel) -> None:
     assert kernel.run("%joblog talker").text == "one\ntwo\nERROR x: three\n"
     assert kernel.run("%joblog talker -n 1").text == "ERROR x: three\n"
     assert kernel.run("%joblog talker -n 0").text == "(nothing was printed)\n"
-    assert kernel.run("%joblog -n -1").error == "UsageError: --lines is -1: give a number of lines"
+    assert raised(kernel.run("%joblog -n -1")) == "UsageError: --lines is -1: give a number of lines"
     kernel.run("%%job -o counter\nfor n in range(3):\n    print(n)\n    time.sleep(0.05)")
     assert kernel.run("%joblog -f counter").text == "0\n1\n2\n"
 
@@ -303,12 +299,12 @@ def test_completion_leaves_other_lines_alone(kernel: Kernel) -> None:
 
 
 def test_loading_twice_changes_nothing(kernel: Kernel) -> None:
-    assert kernel.run("%reload_ext jobnb").status == "ok"
+    assert kernel.run("%reload_ext jobnb").reply["status"] == "ok"
     assert value(kernel, "sum(m.__name__ == 'jobnb_matcher' for m in get_ipython().Completer.custom_matchers)") == 1
     assert job(kernel, "%%job\n1").shown == ["1"]
 
 
-def test_everything_works_in_plain_ipython_too(url: str, tmp_path: Path) -> None:
+def test_everything_works_in_plain_ipython_too(module_database: str, tmp_path: Path) -> None:
     code = (
         "%load_ext jobnb\n"
         "get_ipython().run_cell_magic('job', '--wait', 'a = 6\\nprint(\"in it\")\\na * 7')\n"
@@ -316,14 +312,20 @@ def test_everything_works_in_plain_ipython_too(url: str, tmp_path: Path) -> None
         "print(a, asyncio.run(asyncio.sleep(0, 'ran')))\n"
         "%joblog\n"
     )
-    settings = {"IPYTHONDIR": str(tmp_path), "DATABASE_URL": url, "JOBNB_HOME": str(tmp_path / "home")}
+    settings = {"IPYTHONDIR": str(tmp_path), "DATABASE_URL": module_database, "JOBNB_HOME": str(tmp_path / "home")}
     done = subprocess.run(
-        [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--simple-prompt", "-c", code],
+        [PYTHON, "-m", "IPython", "--no-banner", "--colors=NoColor", "--simple-prompt", "-c", code],
         capture_output=True, text=True, timeout=50, env={**os.environ, **settings}, cwd=tmp_path, check=False,
     )  # fmt: skip
     lines = plain(done.stdout).splitlines()
     assert done.returncode == 0, done.stderr
     assert [line for line in lines if line in ("in it", "42", "6 ran")] == ["in it", "42", "6 ran", "in it", "42"]
+
+
+def opened(kernel: Kernel, cell: Cell) -> int:
+    """How many widgets a cell has made."""
+    made = [message for message in kernel.messages if message["msg_type"] == "comm_open"]
+    return sum(message["parent_header"].get("msg_id") == cell.message_id for message in made)
 
 
 def test_a_bar_in_a_job_makes_no_widget(kernel: Kernel) -> None:
@@ -333,8 +335,8 @@ def test_a_bar_in_a_job_makes_no_widget(kernel: Kernel) -> None:
         "for _ in tqdm(range(3), desc='outer'):\n    for _ in Own(range(2)): pass\nfrom rich.progress import track\n"
         "for _ in track(range(2)): pass",
     )
-    assert cell.outputs() == []
-    assert cell.outputs("comm_open") == []
+    assert cell.outputs == []
+    assert opened(kernel, cell) == 0
     assert value(kernel, "_job.progress") == 1.0
     outside = kernel.run("from tqdm.auto import tqdm\nfor _ in tqdm(range(2), desc='outside'): pass")
-    assert outside.outputs("comm_open") != []
+    assert opened(kernel, outside) > 0
