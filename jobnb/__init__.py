@@ -8,7 +8,7 @@ The house, from the top; a floor rests only on those below it:
     jupyter; cli            the notebook: magics, cards; the command line
     api                     submit, map, get, jobs, configure, run_as_job: over one default service
     service                 JobService, SyncJobService: one line a query, and submit
-    groups, handle          what a caller holds
+    groups, handle          what a caller holds; frames, outcome, seen, waiting are parts of it
     runtime                 what a process shares for one database; caretaker and recovery look after its jobs
     executors               runner: what happens around every call; threads
     callbacks               machine learning libraries report their progress

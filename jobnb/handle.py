@@ -11,29 +11,22 @@ import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
-from uuid import UUID
 
 from jobnb.db import queries
 from jobnb.display import html, outlet, text
-from jobnb.display.arguments import brief_call
 from jobnb.errors import (
     DatabaseUnavailable,
-    JobCancelled,
-    JobFailed,
-    JobLost,
     JobNotFound,
-    JobTimeout,
-    ResultNotStored,
     WaitTimeout,
 )
-from jobnb.models import Job, JobStatus, LogLine, check_seconds, state_of
+from jobnb.models import Job, JobStatus, LogLine, check_seconds
+from jobnb.outcome import failure_of, stored_value
+from jobnb.seen import SeenJob
 from jobnb.tracking.snapshot import snapshot
-from jobnb.values import decode
 from jobnb.waiting import SLICE, all_ended, stopped_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-    from inspect import Signature
 
     from jobnb.runtime import Runtime
     from jobnb.tracking.execution import Execution
@@ -44,23 +37,17 @@ _log = logging.getLogger("jobnb")
 FIRST_LOOK, LAST_LOOK = 0.05, 1.0
 """Seconds between two looks at the row of a job that runs elsewhere."""
 
-_KINDS = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
 
-
-class JobHandle(Generic[R]):
+class JobHandle(SeenJob, Generic[R]):
     """One job, wherever it runs. Made by `submit`, `map` and `get`, not by hand."""
 
     _is_told = False
 
     def __init__(self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None) -> None:
-        self._runtime, self._id, self._execution, self._job = runtime, job_id, execution, job
+        super().__init__(job_id, execution, job)
+        self._runtime = runtime
 
     # -- what it is
-
-    @property
-    def job_id(self) -> UUID:
-        """The job's id."""
-        return UUID(self._id)
 
     @property
     def job(self) -> Job:
@@ -73,44 +60,6 @@ class JobHandle(Generic[R]):
     def status(self) -> JobStatus:
         """One of the four; from memory if the job runs in this process, else from the row, read now."""
         return JobStatus(self._execution.status) if self._execution is not None else self._look().status
-
-    @property
-    def state(self) -> str:
-        """`status` in the word a person would use, such as `cancelled`; as last seen, the row is not read."""
-        execution = self._execution
-        return self.job.state if execution is None else state_of(execution.status, execution.error_kind)
-
-    @property
-    def name(self) -> str:
-        """What a person calls it; its type if it has no name."""
-        return self._execution.name if self._execution is not None else self.job.name or self.job.job_type
-
-    @property
-    def span(self) -> tuple[float | None, float | None]:
-        """When it began and ended, as last seen, in seconds since 1970, UTC; None for what has not happened."""
-        if self._execution is not None:
-            return self._execution.started, self._execution.finished
-        began, ended = self.job.started_at, self.job.finished_at
-        return began.timestamp() if began else None, ended.timestamp() if ended else None
-
-    @property
-    def call(self) -> str:
-        """The arguments in a few words, where this process knows them; else an empty text."""
-        execution = self._execution
-        return "" if execution is None else brief_call(execution.args, execution.kwargs)
-
-    @property
-    def arguments(self) -> tuple[Signature | None, tuple[Any, ...], dict[str, Any]]:
-        """The function's signature, where Python knows it, and the call's arguments, where this process knows them."""
-        execution = self._execution
-        return (
-            (None, (), {}) if execution is None else (execution.work.callee.signature, execution.args, execution.kwargs)
-        )
-
-    @property
-    def is_here(self) -> bool:
-        """True if the job runs, or ran, in this process."""
-        return self._execution is not None
 
     @property
     def progress(self) -> float | None:
@@ -193,7 +142,7 @@ class JobHandle(Generic[R]):
         if self._execution is not None:
             return self._execution.error
         job = self._final_job()
-        return _failure(job) if job.status is JobStatus.FAILED else None
+        return failure_of(job) if job.status is JobStatus.FAILED else None
 
     def add_done_callback(self, fn: Callable[[JobHandle[R]], object]) -> None:
         """Call `fn(handle)` when the job has ended, in some thread; at once if it has. What it raises is logged."""
@@ -279,7 +228,7 @@ class JobHandle(Generic[R]):
         __tracebackhide__ = True
         execution = self._execution
         if execution is None:
-            return cast("R", _stored_value(self._final_job()))
+            return cast("R", stored_value(self._final_job()))
         if execution.status == "done":
             return execution.value  # type: ignore[no-any-return] # R is what the caller said
         error = execution.error
@@ -366,23 +315,6 @@ class JobLogs(list[LogLine]):
 
     def __repr__(self) -> str:
         return str(self) or "(nothing was printed)"
-
-
-def _stored_value(job: Job) -> Any:
-    __tracebackhide__ = True
-    if job.status is JobStatus.FAILED:
-        raise _failure(job)
-    stored = decode(job.result, job.result_order)
-    # a function's value is under "result"; what complete_job was given is the object itself
-    value = stored["result"] if isinstance(stored, dict) and stored.keys() == {"result"} else stored
-    if job.result_error is not None:
-        raise ResultNotStored(job.job_id, job.result_error, str(value))
-    return value
-
-
-def _failure(job: Job) -> JobFailed:
-    kind = _KINDS.get(job.error_kind or "", JobFailed)
-    return kind(job.job_id, job.error_message or "no reason was recorded", job.traceback)
 
 
 def _deadline(timeout: float | None) -> float:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from kernel_driver import Kernel
+
+
+@pytest.fixture(autouse=True)
+def _names(kernel: Kernel) -> None:
+    kernel.run(
+        "import contextlib, io\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "from IPython.display import HTML, clear_output, display"
+    )
 
 
 def logged(kernel: Kernel, job: str) -> str:
