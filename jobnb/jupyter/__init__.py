@@ -10,9 +10,10 @@ remote.py     jobs of other processes, kept up to date while they are shown
 tracebacks.py the user's own lines
 shell.py      what is asked of IPython and ipykernel
 
-magics.py   %%job, %jobs, %job, %cancel, %joblog
-cell.py     the body of a %%job cell: compiled at the call, run in a job, its names published
-loop.py     asyncio.run in cells
+magics.py     %%job, %jobs, %job, %cancel, %joblog; completion.py: what Tab offers on their lines
+cell.py       the body of a %%job cell: compiled at the call, run in a job, its names published
+rehome.py     the functions it defined see the notebook's names
+loop.py       asyncio.run in cells
 """
 
 from __future__ import annotations
