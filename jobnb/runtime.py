@@ -114,6 +114,9 @@ class Runtime:
             if self._opened:
                 return
             self.database.open()
+            # by itself: `parents=True` gives parents the mode of everybody else's folders
+            self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.settings.home / "spool").mkdir(mode=0o700, exist_ok=True)
             self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id, self._folder.name)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
