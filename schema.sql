@@ -68,7 +68,8 @@ ALTER TABLE jobs
     ADD COLUMN IF NOT EXISTS source              jsonb,
     ADD COLUMN IF NOT EXISTS result_error        text,
     ADD COLUMN IF NOT EXISTS result_order        jsonb,
-    ADD COLUMN IF NOT EXISTS duration_s          double precision;
+    ADD COLUMN IF NOT EXISTS duration_s          double precision,
+    ADD COLUMN IF NOT EXISTS cancel_force        boolean;
 
 ALTER TABLE jobs SET (fillfactor = 70);
 
@@ -93,6 +94,7 @@ COMMENT ON COLUMN jobs.group_id IS 'the same in all jobs of one map()';
 COMMENT ON COLUMN jobs.retry_of IS 'the job that this one repeats';
 COMMENT ON COLUMN jobs.kernel_id IS 'the process that runs it: jobnb_kernels.kernel_id; null if nobody has taken it';
 COMMENT ON COLUMN jobs.cancel_requested_at IS 'when somebody asked it to stop; it ends when its code has ended';
+COMMENT ON COLUMN jobs.cancel_force IS 'true if it is to be stopped although its code does not listen';
 COMMENT ON COLUMN jobs.source IS 'function name, module, text, sha256, notebook, git commit, where known';
 COMMENT ON COLUMN jobs.result_error IS 'why the value of a done job was not stored whole; the result is then a preview';
 COMMENT ON COLUMN jobs.result_order IS 'what jsonb does not keep of the result: the orders of dict keys, the types of NumPy numbers';
@@ -174,6 +176,22 @@ CREATE TRIGGER jobs_final BEFORE UPDATE OF status ON jobs FOR EACH ROW
           AND NOT (NEW.attempt > OLD.attempt AND job_rank(OLD.status, OLD.error_kind) < 3))
     EXECUTE FUNCTION jobs_refuse_transition();
 
+-- A job that no process has taken ends at once when it is asked to stop, whoever asks, in whatever way.
+CREATE OR REPLACE FUNCTION jobs_cancel_untaken() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.status := 'failed';
+    NEW.error_kind := 'cancelled';
+    NEW.error_message := 'cancelled before it started';
+    NEW.finished_at := timezone('utc', clock_timestamp());
+    RETURN NEW;
+END $$;
+
+DROP TRIGGER IF EXISTS jobs_cancel_untaken ON jobs;
+CREATE TRIGGER jobs_cancel_untaken BEFORE UPDATE OF cancel_requested_at ON jobs FOR EACH ROW
+    WHEN (NEW.cancel_requested_at IS NOT NULL AND OLD.kernel_id IS NULL
+          AND coalesce(OLD.status, 'scheduled') = 'scheduled')
+    EXECUTE FUNCTION jobs_cancel_untaken();
+
 -- Where documents or properties are jobnb's own, an id that is not there yet is added with the job.
 CREATE OR REPLACE FUNCTION jobs_make_document() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -205,5 +223,5 @@ CREATE TABLE IF NOT EXISTS jobnb_schema (
     applied_at timestamptz NOT NULL DEFAULT now(),
     only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row)
 );
-INSERT INTO jobnb_schema (version) VALUES (1)
+INSERT INTO jobnb_schema (version) VALUES (2)
     ON CONFLICT (only_row) DO UPDATE SET version = excluded.version, applied_at = now();

@@ -29,7 +29,7 @@ ERRORS = (
     "ValueError: bad shape (%s, 128)",
     "KeyError: 'user_%s'",
     "TimeoutError: upstream did not answer within 30 s, request 4f%s",
-    "MemoryError: can''t allocate %s MiB",
+    "MemoryError: can't allocate %s MiB",
     "ConnectionResetError: [Errno 104] from 10.0.0.%s",
 )
 KERNELS = 40
@@ -58,12 +58,14 @@ SELECT CASE WHEN g %% 100 = 7 THEN gen_random_uuid() ELSE
        CASE WHEN state = 'in_progress' THEN 'batch ' || g %% 500 || ' of 500' END,
        md5('kernel ' || 1 + g %% %(kernels)s)::uuid, 'threads',
        CASE WHEN state = 'done' THEN jsonb_build_object('result', jsonb_build_object(
-            'rows', g %% 100000, 'score', round(chance::numeric, 4), 'note', repeat('x', (g %% 120)::int))) ELSE '{}' END,
+            'rows', g %% 100000, 'score', round(chance::numeric, 4), 'note', repeat('x', (g %% 120)::int)))
+            ELSE '{}' END,
        CASE state WHEN 'error' THEN message WHEN 'cancelled' THEN 'cancelled by its owner'
                   WHEN 'timeout' THEN 'took longer than 30 s' WHEN 'lost' THEN 'lost: its process went away' END,
        CASE WHEN state = 'error' THEN 'Traceback (most recent call last):' || chr(10) || (
-            SELECT string_agg('  File "/app/jobs/' || md5((g + k)::text) || '.py", line ' || g %% 900 + k || ', in step_' || k
-                              || chr(10) || '    x = f(y)', chr(10)) FROM generate_series(1, 12) k) || chr(10) || message END,
+            SELECT string_agg('  File "/app/jobs/' || md5((g + k)::text) || '.py", line ' || g %% 900 + k
+                              || ', in step_' || k || chr(10) || '    x = f(y)', chr(10))
+            FROM generate_series(1, 12) k) || chr(10) || message END,
        jsonb_build_object('function', split_part(job_type, '.', 1), 'module', '__main__')
 FROM (
     SELECT g, made, chance, digits, (%(types)s::text[])[1 + hash %% %(many_types)s] AS job_type,

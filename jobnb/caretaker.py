@@ -83,6 +83,7 @@ class Caretaker:
     def _look(self) -> None:
         self._runtime.sweep_now()
         self._runtime.recorder.trim_spool()
+        self._runtime.recorder.keep_spool_in_place()
         self._runtime.keep_signs()
         if self._runtime.recorder.outage is not None:
             return

@@ -84,9 +84,9 @@ class JobGroup(Generic[R]):
         """True if all have ended."""
         return all(handle.done() for handle in self._handles)
 
-    def cancel(self) -> int:
+    def cancel(self, *, force: bool = False) -> int:
         """Ask all unfinished ones to stop; returns how many were asked."""
-        return sum(handle.cancel() for handle in self._handles)
+        return sum(handle.cancel(force=force) for handle in self._handles)
 
     def counts(self) -> dict[str, int]:
         """How many are in each state."""

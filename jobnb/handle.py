@@ -168,17 +168,22 @@ class JobHandle(SeenJob, Generic[R]):
 
     # -- doing something about it
 
-    def cancel(self) -> bool:
+    def cancel(self, *, force: bool = False) -> bool:
         """Ask the job to stop.
 
         A queued job never starts. A running coroutine is cancelled. A function in a thread stops at its next
         `progress`, `track` or `check_cancelled`; code that calls none of them runs to its end, and the row says
         `in_progress` until it has ended.
 
+        Args:
+            force: raise `StopRequested` inside the function, wherever it is. It may skip some of its cleanup; a call
+                into C code (a sleep, a query, a long NumPy operation) has to return first.
+
         Returns:
-            True if it was unfinished and the request is recorded, False if it had ended.
+            True if it was unfinished and the request is recorded, False if it had ended. True does not mean that its
+            code has stopped: `wait` and `status` tell that.
         """
-        return self._runtime.cancel(self._id)
+        return self._runtime.cancel(self._id, force=force)
 
     def retry(self) -> JobHandle[R]:
         """Run the function again with the same arguments, as a new job; works in the process that ran it.

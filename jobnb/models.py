@@ -256,6 +256,7 @@ class Job(BaseModel):
         result_error: why the value of a done job was not stored whole.
         result_order: what jsonb does not keep (orders of dict keys, types of NumPy numbers); `value` uses it.
         duration_s: seconds from start to end by a monotonic clock; None before the end.
+        cancel_force: True if it is to be stopped although its code does not listen.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -288,6 +289,7 @@ class Job(BaseModel):
     result_error: str | None = None
     result_order: Any = None
     duration_s: float | None = None
+    cancel_force: bool | None = None
 
     @field_validator("status", mode="before")
     @classmethod

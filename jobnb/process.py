@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from jobnb.runtime import Runtime
@@ -37,9 +38,12 @@ def _runtimes() -> dict[tuple[Any, ...], Runtime]:
 
 
 def _leave() -> None:
+    began = time.monotonic()
     for runtime in list(_runtimes().values()):
         try:
-            runtime.close(runtime.settings.exit_grace, at_exit=True)
+            # one grace for all of them
+            left = runtime.settings.exit_grace - (time.monotonic() - began)
+            runtime.close(max(0.0, left), at_exit=True)
         except Exception:
             _log.exception("jobnb: closing failed; what is not stored stays in the spool")
 

@@ -22,7 +22,8 @@ from jobnb.caretaker import Caretaker
 from jobnb.db import queries
 from jobnb.db.database import Database
 from jobnb.db.statement import deadline_of
-from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, ServiceClosed
+from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, JobnbError, JobNotFound, ServiceClosed
+from jobnb.executors.force import force_stop
 from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
 from jobnb.recorder import Event, Recorder, liveness
@@ -47,6 +48,9 @@ Announce = Callable[[list[Execution]], None]
 
 _log = logging.getLogger("jobnb")
 
+REQUEST_SECONDS = 1.0
+"""How long cancelling a job of this process waits for the request to be in its row; it comes there sooner or later."""
+
 
 class Runtime:
     """One database, as one process uses it. Opens nothing until the first job or query."""
@@ -65,6 +69,7 @@ class Runtime:
         self.recovery = Recovery(settings.home, self._folder, self.database, settings.lease)
         self._caretaker = Caretaker(self)
         self._heeded: set[UUID] = set()
+        self._requests: dict[str, bool] = {}
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
         self._opened = self.is_closed = False
         self._kernel_lock: liveness.KernelLock | None = None
@@ -109,6 +114,9 @@ class Runtime:
             if self._opened:
                 return
             self.database.open()
+            # by itself: `parents=True` gives parents the mode of everybody else's folders
+            self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.settings.home / "spool").mkdir(mode=0o700, exist_ok=True)
             self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id, self._folder.name)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
@@ -198,25 +206,46 @@ class Runtime:
         """The job, if it runs or ran in this process and somebody still holds it."""
         return self.executions.find(str(job_id))
 
-    def cancel_here(self, execution: Execution) -> None:
+    def cancel_here(self, execution: Execution, *, force: bool = False) -> None:
         """Stop a job of this process as far as it can be stopped."""
         execution.request_stop("cancelled")
-        if execution.status == "scheduled":
-            self.runner.cancel_queued(execution)
+        self.runner.cancel_queued(execution)
+        if force and not execution.is_final:
+            force_stop(execution)
 
-    def cancel(self, job_id: UUID | str) -> bool:
+    def cancel(self, job_id: UUID | str, *, force: bool = False) -> bool:
         """Ask any job to stop; True if it was unfinished and the request is recorded."""
         execution = self.execution_of(job_id)
         if execution is None:
-            return self.run(queries.cancel_job, job_id)  # type: ignore[arg-type] # a text is understood too
+            return self.run(queries.cancel_job, job_id, force)  # type: ignore[arg-type] # a text is understood too
         if execution.is_final:
             return False
-        self.cancel_here(execution)
+        self.cancel_here(execution, force=force)
         if not execution.is_final:
-            # for those who watch the row; the job itself knows already, whether or not the database can be reached
-            with contextlib.suppress(DatabaseUnavailable):
-                self.run(queries.cancel_job, job_id)  # type: ignore[arg-type]
+            self._record_request(execution.job_id, force)
         return True
+
+    def _record_request(self, job_id: str, force: bool) -> None:
+        """For those who watch the row; the job itself knows already, whether or not the database can be reached."""
+        self._requests[job_id] = force
+        recorded = threading.Event()
+
+        def record() -> None:
+            try:
+                self._record_requests()
+            except JobnbError as error:
+                _log.debug("jobnb: the request to cancel job %s is recorded later: %s", job_id, error)
+            recorded.set()
+
+        if self.recorder.outage is None:
+            self.database.in_background(record)
+            recorded.wait(REQUEST_SECONDS)
+
+    def _record_requests(self) -> None:
+        for job_id, force in list(self._requests.items()):
+            with contextlib.suppress(JobNotFound):
+                self.run(queries.cancel_job, UUID(job_id), force)
+            self._requests.pop(job_id, None)
 
     # -- what the caretaker does
 
@@ -239,11 +268,15 @@ class Runtime:
     def heed_requests(self) -> None:
         """Do what others asked for by the rows: stop jobs, run jobs again."""
         kernel_id = UUID(self.kernel_id)
+        self._record_requests()
         active = self.executions.active
         if active:
-            for job_id in self.database.run(queries.cancel_requests, kernel_id):
-                if (execution := active.get(str(job_id))) is not None:
-                    self.cancel_here(execution)
+            for job_id, force in self.database.run(queries.cancel_requests, kernel_id):
+                if (execution := active.get(str(job_id))) is None:
+                    continue
+                # once: by the next look it may be in its `finally` blocks
+                if execution.stop_kind is None or (force and not execution.is_forced):
+                    self.cancel_here(execution, force=force)
         for job_id, retry_of in self.database.run(queries.retry_requests, kernel_id):
             with self._lock:
                 is_new = job_id not in self._heeded
@@ -266,7 +299,8 @@ class Runtime:
         executions = list(executions)
         for execution in executions:
             if execution.status == "scheduled":
-                self.cancel_here(execution)
+                execution.request_stop("cancelled")
+                self.runner.cancel_queued(execution)
         deadline = time.monotonic() + grace
         return [one for one in executions if not one.wait(max(0.0, deadline - time.monotonic()))]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from jobnb.calls import check_arguments, look_up, zipped
 from jobnb.db import queries
@@ -20,7 +20,7 @@ from jobnb.errors import DatabaseUnavailable, InvalidInput, InvalidTransition, J
 from jobnb.executors.threads import Borrowed, Executor
 from jobnb.groups import JobGroup
 from jobnb.handle import JobHandle
-from jobnb.models import Job, JobStatus, check_id, check_job_type, check_seconds, check_text
+from jobnb.models import JobStatus, check_id, check_job_type, check_seconds, check_text
 from jobnb.process import runtime_for
 from jobnb.settings import Settings
 from jobnb.tracking.work import Options, Place, Work, make_work
@@ -29,7 +29,6 @@ from jobnb.values import encode_fields
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
-    from uuid import UUID
 
     from sqlalchemy import Connection
 
@@ -187,7 +186,7 @@ class _Service:
 
         Raises:
             JobNotFound: no such job.
-            InvalidTransition: it has ended, or runs already.
+            InvalidTransition: it has ended, or runs already, here or in another process.
             InvalidInput: the arguments do not fit the function.
         """
         job_id = check_id("job_id", job_id)
@@ -195,7 +194,7 @@ class _Service:
         check_arguments(callee, args, kwargs, {})
         runtime = self.runtime
         runtime.open()
-        options = Options(self._check_can_run(runtime, job_id))
+        options = Options(self._take(runtime, job_id))
         work = make_work(callee, options, self._place(None), runtime.kernel_id)
         _, future = runtime.adopt(job_id, work, task_func, args, kwargs, self, self._announcer)
         return future
@@ -302,16 +301,11 @@ class _Service:
     def _place(self, executor: Executor | None) -> Place | None:
         return self._borrowed if executor is None else Borrowed(executor)
 
-    def _check_can_run(self, runtime: Runtime, job_id: UUID) -> str:
+    def _take(self, runtime: Runtime, job_id: UUID) -> str:
         execution = runtime.execution_of(job_id)
         if execution is not None:
             raise InvalidTransition(job_id, execution.status, "run a second time")
-        job: Job | None = runtime.run(queries.get_job, job_id)
-        if job is None:
-            raise JobNotFound(job_id)
-        if job.status.is_final:
-            raise InvalidTransition(job_id, job.status, "in_progress")
-        return job.job_type
+        return runtime.run(queries.take_job, job_id, UUID(runtime.kernel_id))
 
     def _release(self, grace: float) -> None:
         if self._closed:
@@ -344,15 +338,19 @@ class JobService(_Service):
     delete_jobs = awaitable(queries.delete_jobs)
     init_database = awaitable(init_database)
 
-    async def cancel_job(self, job_id: UUID) -> bool:
+    async def cancel_job(self, job_id: UUID, *, force: bool = False) -> bool:
         """Ask a job to stop; True if it was unfinished and the request is recorded, False if it had ended.
+
+        Args:
+            job_id: which job.
+            force: see `JobHandle.cancel`.
 
         Raises:
             JobNotFound: no such job.
         """
         job_id = check_id("job_id", job_id)
         runtime = self.runtime
-        return await runtime.database.in_thread(functools.partial(runtime.cancel, job_id))
+        return await runtime.database.in_thread(functools.partial(runtime.cancel, job_id, force=force))
 
     async def close(self, grace: float = _Service.GRACE) -> None:
         """End this service without blocking the loop.
@@ -387,13 +385,17 @@ class SyncJobService(_Service):
     delete_jobs = blocking(queries.delete_jobs)
     init_database = blocking(init_database)
 
-    def cancel_job(self, job_id: UUID) -> bool:
+    def cancel_job(self, job_id: UUID, *, force: bool = False) -> bool:
         """Ask a job to stop; True if it was unfinished and the request is recorded, False if it had ended.
+
+        Args:
+            job_id: which job.
+            force: see `JobHandle.cancel`.
 
         Raises:
             JobNotFound: no such job.
         """
-        return self.runtime.cancel(check_id("job_id", job_id))
+        return self.runtime.cancel(check_id("job_id", job_id), force=force)
 
     def close(self, grace: float = _Service.GRACE) -> None:
         """End this service: queued jobs are cancelled, running ones get `grace` seconds; see `JobService.close`."""

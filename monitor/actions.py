@@ -29,6 +29,7 @@ WATCHED_JOBS, WATCH_SECONDS = 20, 2.5
 SAMPLE = 5
 _UNDOABLE = 20
 _ATTEMPTS = 5
+_STOPS = (Action.CANCEL, Action.FORCE)
 _CLASHES = ("40P01", "40001", "55P03")
 
 
@@ -47,7 +48,7 @@ class Actions:
     def plan(self, action: Action, target: Target) -> Plan:
         """See `Source.plan`."""
         until = None if target.filter is None else self._top()
-        found = self._link.run(bulk.count_targets, target.filter, target.job_ids, until)
+        found = self._link.run(bulk.count_targets, action.value, target.filter, target.job_ids, until)
         count, skipped = deeds.divide(action, found)
         some = self._first(action, target, until, KEPT_JOBS) if count else []
         keeps = action is Action.DELETE and count <= KEPT_JOBS and self._link.run(bulk.weigh, some) <= KEPT_BYTES
@@ -92,7 +93,7 @@ class Actions:
             raise InvalidInput("nothing of that can be undone any more", argument="outcome")
         began = time.monotonic()
         action, kept = known
-        if action is Action.CANCEL:
+        if action in _STOPS:
             changed, tally = self._withdraw(kept)
         else:
             changed, tally = self._stop_new(kept) if action is Action.RETRY else self._put_back(kept)
@@ -138,7 +139,7 @@ class Actions:
     # -- one batch each
 
     def _act(self, tally: Tally, kept: list[Any], job_ids: list[UUID]) -> None:
-        if tally.plan.action is Action.CANCEL:
+        if tally.plan.action in _STOPS:
             self._cancel(tally, kept, job_ids)
         elif tally.plan.action is Action.RETRY:
             self._retry(tally, kept, job_ids)
@@ -146,7 +147,7 @@ class Actions:
             self._delete(tally, kept, job_ids)
 
     def _cancel(self, tally: Tally, kept: list[Any], job_ids: list[UUID]) -> None:
-        asked = self._write(bulk.cancel_many, job_ids)
+        asked = self._write(bulk.cancel_many, job_ids, force=tally.plan.action is Action.FORCE)
         for job_id, _, kernel in asked:
             tally.note(job_id, deeds.ASKED[kernel])
         kept += [(job_id, kernel) for job_id, status, kernel in asked if status != "failed"]
@@ -170,7 +171,7 @@ class Actions:
         """Run a batch; one that met another writer on the same rows is run again, as the server undid it whole."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return self._link.run_once(query, *args, **kwargs)
+                return self._link.run(query, *args, **kwargs)
             except DatabaseError as error:
                 if error.sqlstate not in _CLASHES or attempt == _ATTEMPTS:
                     raise
@@ -192,7 +193,7 @@ class Actions:
         """Look for a moment whether a few jobs really stop or start."""
         if tally.plan.action is Action.DELETE or not 0 < len(kept) <= WATCHED_JOBS:
             return
-        is_cancel = tally.plan.action is Action.CANCEL
+        is_cancel = tally.plan.action in _STOPS
         tell = _tell_cancelled if is_cancel else _tell_retried
         if is_cancel:
             new_ids = {job_id: job_id for job_id, kernel in kept if kernel == "alive"}
@@ -249,7 +250,8 @@ def _tell_cancelled(tally: Tally, job_id: UUID, row: JobRow | None) -> bool:
     elif not row.is_active:
         tally.note(job_id, f"ended by itself: {row.state}")
     else:
-        tally.note(job_id, deeds.STILL_RUNS if row.state == "in_progress" else deeds.STILL_WAITS)
+        runs = deeds.STILL_FORCED if tally.plan.action is Action.FORCE else deeds.STILL_RUNS
+        tally.note(job_id, runs if row.state == "in_progress" else deeds.STILL_WAITS)
     return row is None or not row.is_active
 
 
@@ -259,7 +261,7 @@ def _tell_retried(tally: Tally, job_id: UUID, row: JobRow | None) -> bool:
         tally.note(job_id, "the new job was deleted meanwhile")
     elif row.state == "scheduled":
         sort = "waits for its process"
-        tally.note(job_id, f"waits as {row.short_id} for its process, which has not taken it yet", sort=sort)
+        tally.note(job_id, f"waits as {row.short_id}: an idle process looks once a minute", sort=sort)
     elif row.is_failure:
         tally.note(job_id, f"ran again as {row.short_id} and {row.state}: {row.message}", sort="ran again and failed")
     else:

@@ -32,7 +32,7 @@ def complete(text: str, cursor: int, lookup: Lookup) -> list[Completion]:
     for replacement, label, hint in _ways(word, text[start:cursor], lookup):
         # a key waits for its value, a whole word for the next one
         whole = replacement if replacement.endswith((":", ".")) else f"{replacement} "
-        completed = text[:start] + whole + text[end:].lstrip(" ")
+        completed = text[:start] + whole + (text[end:].lstrip(" ") if whole.endswith(" ") else text[end:])
         if replacement != text[start:end]:
             found.setdefault(label, Completion(completed, start + len(whole), label, hint))
         if len(found) == LIMIT:

@@ -26,6 +26,7 @@ ASKED = {
     "unknown": "asked to stop, but nothing is known of its process",
 }
 STILL_RUNS = "asked to stop; its code still runs: it stops at its next progress(), track() or check_cancelled()"
+STILL_FORCED = "to be stopped by force; its code still runs: C code is not interrupted before it returns"
 STILL_WAITS = "asked to stop; it had not started"
 
 
@@ -46,12 +47,12 @@ def reason_for_row(action: Action, row: JobRow) -> str | None:
     """Why an action leaves a job alone; None if it does not, as far as the row tells."""
     kernel = "none" if row.kernel_id is None else "gone" if row.kernel_gone else "alive"
     status = "failed" if row.is_failure else row.state
-    return _reason(action, status, kernel, asked=row.cancel_requested)
+    return _reason(action, status, kernel, asked=row.cancel_requested and action is Action.CANCEL)
 
 
 def _reason(action: Action, status: str, kernel: str, *, asked: bool) -> str | None:
     ended = status in ("done", "failed")
-    if action is Action.CANCEL:
+    if action in (Action.CANCEL, Action.FORCE):
         return f"{status} already" if ended else "asked to stop before" if asked else None
     if not ended:
         return "running still" if status == "in_progress" else "queued still"
@@ -67,7 +68,9 @@ def warnings(action: Action, found: list[Targets], *, keeps: bool) -> tuple[str,
     for target in found:
         if _reason(action, target.status, target.kernel, asked=target.asked) is None:
             kernels[target.kernel] += target.jobs
-    if action is Action.CANCEL:
+    if action is Action.FORCE and kernels.total():
+        told.append("StopRequested is raised inside their code, wherever it is: it may skip some of its cleanup")
+    if action in (Action.CANCEL, Action.FORCE):
         told += [f"{kernels[kind]:,} jobs: {ASKED[kind]}" for kind in ("silent", "gone", "unknown") if kernels[kind]]
     if action is Action.DELETE and kernels.total():
         told.append("their results, logs and values are deleted with them")
@@ -78,7 +81,7 @@ def warnings(action: Action, found: list[Targets], *, keeps: bool) -> tuple[str,
 
 def undo_words(action: Action, *, keeps: bool) -> str:
     """What undoing an action would do."""
-    if action is Action.CANCEL:
+    if action in (Action.CANCEL, Action.FORCE):
         return "the request is withdrawn from jobs that have not stopped yet"
     if action is Action.RETRY:
         return "the new jobs are asked to stop"

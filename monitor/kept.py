@@ -7,16 +7,17 @@ import time
 from collections import deque
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from jobnb.db.queries import walk, window
-from monitor.model import EVERYTHING, Count, Filter, Mark, Search, Survey, Window
+from monitor.model import EVERYTHING, Count, Filter, Search, Survey, Window
 from monitor.pace import Pace
-from monitor.places import locate_place, moment, nearest_failure, position, read_places
+from monitor.places import BOTTOM, locate_place, moment, nearest_failure, position, read_places
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from monitor.link import Link
-    from monitor.model import Spot, View
+    from monitor.model import Mark, Spot, View
 
 KEPT = 10_000
 """How many places are kept; those of the newest jobs."""
@@ -24,7 +25,6 @@ NEWER_LIMIT = 1_000
 LATE_SECONDS = 10.0
 """How long after its time a row may become visible and still be noticed at once; the next search finds later ones."""
 _STEP_SECONDS = 0.04
-_BOTTOM = Mark(None, UUID(int=0))
 
 
 class KeptList:
@@ -151,7 +151,7 @@ class KeptList:
         """Note which job is the newest; the oldest note kept is where a row may still appear above."""
         rows = self._link.run(window.read_page, EVERYTHING, 1).rows
         now = time.monotonic()
-        self._tops.append((now, rows[0].mark if rows else _BOTTOM))
+        self._tops.append((now, rows[0].mark if rows else BOTTOM))
         while len(self._tops) > 1 and self._tops[1][0] < now - LATE_SECONDS:
             self._tops.popleft()
 

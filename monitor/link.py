@@ -36,7 +36,8 @@ SLOW_SECONDS = 1.0
 PROMPT_SECONDS = 5.0
 """A query with a longer deadline may take its time, and says nothing about the link."""
 FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE = 0.1, 5.0, 15.0
-_WRONG_LOGIN = ("28P01", "28000", "3D000")
+WRONG_LOGIN = ("28P01", "28000", "3D000")
+"""PostgreSQL's codes for a wrong password, a role that may not log in, and a database that is not there."""
 
 
 class Link:
@@ -67,25 +68,12 @@ class Link:
         self._clock: tuple[datetime, float] | None = None
 
     def run(self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a query function that only reads.
-
-        A connection that broke while nobody looked is replaced without a word.
+        """Run a query function; one that only reads is run again if its connection broke while nobody looked.
 
         Raises:
             DatabaseUnavailable: the database is away; at once while it is known to be.
             DatabaseError: it refused.
         """
-        began = time.monotonic()
-        try:
-            return self.run_once(query, *args, **kwargs)
-        except DatabaseUnavailable:
-            if self._failures != 1 or time.monotonic() - began > SLOW_SECONDS:
-                raise
-            self._next_attempt = 0.0
-        return self.run_once(query, *args, **kwargs)
-
-    def run_once(self, query: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a query function that may write: as `run`, but it is never repeated."""
         with self._attempt(), self._timed(deadline_of(query) <= PROMPT_SECONDS):
             if self._known is None:
                 self._known = self._examine()
@@ -229,4 +217,4 @@ def _is_refusal(error: JobnbError, *, at_start: bool = True) -> bool:
         return True
     if isinstance(error, PermissionDenied):
         return at_start  # later on it is one statement that is not allowed
-    return isinstance(error, DatabaseError) and error.sqlstate in _WRONG_LOGIN
+    return isinstance(error, DatabaseError) and error.sqlstate in WRONG_LOGIN

@@ -368,6 +368,8 @@ class Action(StrEnum):
     """What can be done to jobs from here."""
 
     CANCEL = "cancel"
+    FORCE = "force"
+    """Cancel by force: an exception is raised inside code that does not listen."""
     RETRY = "retry"
     DELETE = "delete"
 
@@ -510,7 +512,9 @@ class Access(NamedTuple):
 
     def allows(self, action: Action) -> bool:
         """True if that action may be tried."""
-        return {"cancel": self.may_cancel, "retry": self.may_retry, "delete": self.may_delete}[action.value]
+        if action in (Action.CANCEL, Action.FORCE):
+            return self.may_cancel
+        return self.may_retry if action is Action.RETRY else self.may_delete
 
 
 @dataclass(frozen=True)

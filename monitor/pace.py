@@ -29,6 +29,11 @@ class Pace:
         """True if it may be done now."""
         return time.monotonic() >= self._next
 
+    @property
+    def wait(self) -> float:
+        """Seconds until it is due."""
+        return max(0.0, self._next - time.monotonic())
+
     @contextmanager
     def timed(self) -> Iterator[None]:
         """Do it in the block; if that fails, it is due again."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from jobnb.db.queries import window
-from monitor.model import Spot
+from monitor.model import Mark, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from monitor.link import Link
-    from monitor.model import Filter, JobRow, Mark
+    from monitor.model import Filter, JobRow
 
+BOTTOM = Mark(None, UUID(int=0))
+"""The place below all jobs."""
 _AT_ONCE = 500
 
 

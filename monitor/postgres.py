@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from jobnb.db import queries
-from jobnb.db.queries import counts, detail, reports, window
+from jobnb.db.queries import counts, detail, reports, stream, window
 from jobnb.errors import InvalidInput, JobnbError
 from monitor.actions import Actions
 from monitor.board import Board
 from monitor.completion import complete
+from monitor.conditions import Numbers
 from monitor.kept import KEPT, KeptList
 from monitor.link import Link
-from monitor.model import EVERYTHING, NEWEST, Detail, ErrorReport, LogPage, TypeReport, View
+from monitor.model import EVERYTHING, NEWEST, Count, Detail, ErrorReport, LogPage, TypeReport, View
 from monitor.ordered import OrderedList
 from monitor.pace import Pace
+from monitor.stream import Changes, newest_first
 from monitor.walked import WalkedList
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from jobnb.settings import Settings
@@ -177,6 +179,25 @@ class PostgresSource:
     def complete(self, text: str, cursor: int) -> list[Completion]:
         """See `Source`."""
         return complete(text, cursor, self._look_up)
+
+    # -- for scripts
+
+    def numbers(self, wanted: Filter = EVERYTHING) -> Numbers:
+        """How many of the wanted jobs are in each state: exact, and as slow as that is."""
+        found, oldest = self._link.run(stream.count_states, wanted)
+        return Numbers(found, oldest, self._link.now())
+
+    def estimate(self, wanted: Filter) -> Count:
+        """About how many jobs are wanted, at once."""
+        return Count(self._link.run(window.estimate, wanted), exact=False)
+
+    def newest_first(self, wanted: Filter) -> Iterator[list[JobRow]]:
+        """All of the wanted jobs, in pages."""
+        return newest_first(self._link, wanted)
+
+    def changes(self, wanted: Filter) -> Changes:
+        """What changes from now on."""
+        return Changes(self._link, wanted)
 
     # -- actions
 

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import psycopg
 import pytest
-from conftest import make_url
+from databases import make_url
 from nbclient import NotebookClient
 
 from jobnb.db.embedded import EmbeddedServer

@@ -18,7 +18,7 @@ import pytest
 
 import jobnb
 from jobnb import InvalidInput, InvalidTransition, JobCreate, JobNotFound, JobService, SyncJobService, run_as_job
-from jobnb.db import tables
+from jobnb.db import schema, tables
 from jobnb.models import Job, JobStatus
 
 CHECKOUT = Path(jobnb.__file__).parents[1]
@@ -541,7 +541,7 @@ def test_eight_processes_make_the_tables_of_an_empty_database_at_once(home: Path
         process.stdin.flush()
     ends = [process.communicate(timeout=50) for process in made]
     assert [process.returncode for process in made] == [0] * 8, [errors for _, errors in ends]
-    assert rows(empty_url, "SELECT version FROM jobnb_schema") == [(1,)]
+    assert rows(empty_url, "SELECT version FROM jobnb_schema") == [(schema.VERSION,)]
 
 
 @pytest.mark.parametrize("name", ["jobs", "kernels", "logs", "values"])

@@ -49,3 +49,16 @@ def advice_for(words: str) -> str:
         if re.search(pattern, words):
             return f"; {advice}"
     return ""
+
+
+# libpq has no code for a connection that was refused, only the server's words
+_REFUSALS = (
+    (r"FATAL:.*(password authentication failed|no password supplied)", "28P01"),
+    (r'FATAL:.*(role ".*" (does not exist|is not permitted)|no pg_hba.conf entry|authentication failed)', "28000"),
+    (r'FATAL:.*database ".*" does not exist', "3D000"),
+)
+
+
+def refusal_in(words: str) -> str | None:
+    """PostgreSQL's code for a login that was refused, told in its own words; None for anything else."""
+    return next((code for pattern, code in _REFUSALS if re.search(pattern, words)), None)

@@ -24,7 +24,7 @@ from jobnb.db.embedded import EmbeddedServer, embedded_server
 from jobnb.db.statement import deadline_of, needs_transaction
 from jobnb.db.translate import translated
 from jobnb.db.urls import DatabaseURL, normalize
-from jobnb.errors import DatabaseUnavailable, SchemaMismatch
+from jobnb.errors import DatabaseUnavailable, PermissionDenied, SchemaMismatch
 from jobnb.threads import DaemonPool
 
 if TYPE_CHECKING:
@@ -127,6 +127,10 @@ class Database:
         self._threads.add(work)
         return await answer
 
+    def in_background(self, call: Callable[[], object]) -> None:
+        """Run a blocking call about this database in one of its threads; it should raise nothing."""
+        self._threads.add(call)
+
     def write(self, statement: Callable[..., None], *texts: str) -> None:
         """Run a statement of the recorder on the connection that its one thread keeps; errors are those of `run`.
 
@@ -158,20 +162,31 @@ class Database:
 
         Raises:
             DatabaseUnavailable: no connection.
-                SchemaMismatch: the tables were made by a newer jobnb, or are missing where a visitor makes none.
+            SchemaMismatch: the tables were made by a newer jobnb, or are missing where a visitor makes none.
+            PermissionDenied: the tables are missing or older, and this role may not make them.
         """
         if self._schema_checked:
             return
         with self._opening:
             if not self._schema_checked:
                 if not schema.check(self._run(self._readers, schema.version)):
-                    if not self._may_make_tables:
-                        raise SchemaMismatch(
-                            f"{self.where} has no tables of jobnb, or older ones: submit a job there, or run "
-                            "`jobnb init-db` with the same DATABASE_URL"
-                        )
-                    self._run(self._readers, schema.init_database)
+                    self._make_tables()
                 self._schema_checked = True
+
+    def _make_tables(self) -> None:
+        if not self._may_make_tables:
+            raise SchemaMismatch(
+                f"{self.where} has no tables of jobnb, or older ones: submit a job there, or run `jobnb init-db` with "
+                "the same DATABASE_URL"
+            )
+        try:
+            self._run(self._readers, schema.init_database)
+        except PermissionDenied as error:
+            raise PermissionDenied(
+                f"jobnb's tables in {self.where} are missing, or older than this jobnb, and this role may not make "
+                f"them: have their owner run `jobnb init-db` ({error})",
+                error.sqlstate,
+            ) from None
 
     def ping(self) -> bool:
         """True if the server answers a trivial query now."""

@@ -79,10 +79,11 @@ def _is_our_server(pid: int, folders: Folders) -> bool:
     process = Path(f"/proc/{pid}")
     if Path("/proc/self").exists():
         try:
-            name, *options = (process / "cmdline").read_bytes().split(b"\0")
+            name, option, folder, *_ = (process / "cmdline").read_bytes().split(b"\0") + [b""] * 3
             state = (process / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             return False
-        return state != "Z" and name.rpartition(b"/")[2] == b"postgres" and options[:2] == [b"-D", data]
+        named = option == b"-D" and (folder == data or os.path.realpath(folder) == data)
+        return state != "Z" and name.rpartition(b"/")[2] == b"postgres" and named
     listed = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)
-    return b"postgres -D " + data + b" " in listed.stdout + b" "
+    return b"postgres -D " + data + b" " in listed.stdout.replace(b"\n", b" ")

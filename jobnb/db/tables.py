@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     Column,
     DateTime,
     Double,
@@ -58,6 +59,7 @@ jobs = Table(
     Column("result_error", Text),
     Column("result_order", JSONB(none_as_null=True)),
     Column("duration_s", Double),
+    Column("cancel_force", Boolean),
 )
 
 kernels = Table(

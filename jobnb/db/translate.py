@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import sqlalchemy.exc
 
-from jobnb.db.advice import advice_for
+from jobnb.db.advice import advice_for, refusal_in
 from jobnb.errors import (
     DatabaseError,
     DatabaseUnavailable,
@@ -59,8 +59,13 @@ def translate(error: Exception, where: str, redact: Callable[[str], str]) -> Job
     if _is_connection_loss(error, sqlstate):
         did_answer = sqlstate is not None or "FATAL:" in text or "certificate" in text
         what = f"{where} can't be used now" if did_answer else f"no answer from {where}"
-        return DatabaseUnavailable(f"{what}: {text.removeprefix('connection failed: ')}{advice_for(text)}", sqlstate)
+        words = f"{what}: {text.removeprefix('connection failed: ')}{advice_for(text)}"
+        return DatabaseUnavailable(words, sqlstate or refusal_in(text))
     if sqlstate == "23503":
+        # the server names the table that refers to another one, on both sides of a foreign key
+        referring = getattr(getattr(original, "diag", None), "table_name", None)
+        if referring not in (None, "jobs", "job_logs", "job_values"):
+            return DatabaseError(f"the table {referring} still refers to a job that was to go: {text}", sqlstate)
         return _unknown_reference(text)
     if sqlstate == "42501":
         return PermissionDenied(f"this role may not do that in {where}: {text}; ask the owner for GRANT", sqlstate)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import JobCancelled, JobFailed, JobLost, JobTimeout, ServiceClosed, StopRequested
 from jobnb.executors.failure import formatted, summary, users_traceback
+from jobnb.executors.force import call_stoppable, leave
 from jobnb.recorder.events import Event, EventKind, json_text
 from jobnb.tracking import capture
 from jobnb.tracking.execution import Execution, current
@@ -59,10 +60,11 @@ class Runner:
         timer = None if work.options.timeout is None else self._start_timer(execution, work.options.timeout)
         try:
             if work.is_plain and capture.around is None:
-                value = execution.fn(*execution.args, **execution.kwargs)
+                value = call_stoppable(execution, execution.fn, *execution.args, **execution.kwargs)
             else:
                 value = self._surrounded(execution)
         except BaseException as error:
+            leave(execution)
             self._fail(execution, error)
         else:
             self._complete(execution, value)
@@ -99,7 +101,7 @@ class Runner:
 
     def _begin(self, execution: Execution) -> bool:
         may_begin = execution.on_start is None or execution.on_start()
-        if not may_begin or execution.stop_kind is not None or execution.is_final:
+        if not may_begin or not execution.begin():
             self.cancel_queued(execution)
             return False
         capture.install()
@@ -107,13 +109,13 @@ class Runner:
         current.set(execution)
         execution.thread = threading.get_ident()
         execution.started, execution.began = time.time(), time.monotonic()
-        execution.status = "in_progress"
         self._executions.running.add(execution)
         return True
 
     def cancel_queued(self, execution: Execution) -> None:
-        """End an execution that has not begun, as cancelled."""
-        self._end_as_failed(execution, "cancelled", "cancelled before it started", None)
+        """End an execution as cancelled if it has not begun."""
+        if execution.claim_unbegun_end():
+            self._record_failure(execution, "cancelled", "cancelled before it started", None)
 
     def abandon(self, execution: Execution, kind: str, message: str) -> None:
         """End the job although its code may still be running; its later end will not count."""
@@ -132,11 +134,9 @@ class Runner:
         pause = FIRST_BACKOFF
         while True:
             try:
-                return (
-                    run_coroutine(execution)
-                    if execution.work.callee.is_async
-                    else (execution.fn(*execution.args, **execution.kwargs))
-                )
+                if execution.work.callee.is_async:
+                    return call_stoppable(execution, run_coroutine, execution)
+                return call_stoppable(execution, execution.fn, *execution.args, **execution.kwargs)
             except Exception as error:
                 if execution.attempt >= execution.max_attempts or execution.stop_kind is not None:
                     raise
@@ -186,8 +186,10 @@ class Runner:
             self._end_as_failed(execution, "error", summary(error, self._redact), error)
 
     def _end_as_failed(self, execution: Execution, kind: str, message: str, error: BaseException | None) -> None:
-        if not execution.claim_end():
-            return
+        if execution.claim_end():
+            self._record_failure(execution, kind, message, error)
+
+    def _record_failure(self, execution: Execution, kind: str, message: str, error: BaseException | None) -> None:
         execution.error_kind, execution.error_message = kind, message
         execution.error = error if error is not None else _REASONS[kind](execution.job_id, message)
         members = f'"status":"failed","error_kind":"{kind}","error_message":{json_text(clean(message))}'
@@ -236,7 +238,7 @@ def _stopped_words(execution: Execution, kind: str) -> str:
     ran = f"{execution.elapsed or 0:.1f} s"
     if kind == "timeout":
         return f"timed out after {execution.timeout:g} s; the function has stopped"
-    return f"cancelled after {ran}"
+    return f"stopped by force after {ran}" if execution.is_forced else f"cancelled after {ran}"
 
 
 def run_coroutine(execution: Execution) -> Any:

@@ -155,9 +155,10 @@ class Recorder:
         self._wake.set()
         with self._progress:
             if not self._progress.wait_for(lambda: self._written >= target, timeout):
+                kept = "kept in memory only" if self._spool_failed else f"safe in {self._spool.path}"
                 raise DatabaseUnavailable(
                     f"{self.waiting} records of this process are not in the database yet"
-                    f" ({self.outage or 'it is slow'}); they are safe in {self._spool.path}"
+                    f" ({self.outage or 'it is slow'}); they are {kept}"
                 )
 
     def close(self, timeout: float) -> bool:
@@ -198,11 +199,14 @@ class Recorder:
         try:
             self._spool.append(events, self._sequence)
         except OSError as error:
-            # jobs matter more than their insurance: go on in memory, and say so once
-            if not self._spool_failed:
-                _log.warning("jobnb: can't write the spool %s (%s): jobs go on, but what is not in the database yet "
-                             "would be lost with this process", self._spool.path, error)  # fmt: skip
-            self._spool_failed = True
+            # jobs matter more than their insurance: go on in memory
+            self._tell_of_spool(error)
+
+    def _tell_of_spool(self, error: OSError) -> None:
+        if not self._spool_failed:  # once
+            _log.warning("jobnb: can't write the spool %s (%s): jobs go on, but what is not in the database yet would "
+                         "be lost with this process", self._spool.path, error)  # fmt: skip
+        self._spool_failed = True
 
     def _keep_safe(self) -> None:
         try:
@@ -289,6 +293,16 @@ class Recorder:
             # small amounts wait for the caretaker: emptying a file costs more than writing to it
             self.trim_spool(at_least=TRIM_BYTES)
         return True
+
+    def keep_spool_in_place(self) -> None:
+        """Bring the spool back if somebody deleted it."""
+        with self._lock:
+            try:
+                if self._spool.restore():
+                    _log.warning("jobnb: the spool %s was deleted; it is there again", self._spool.path)
+            except OSError as error:
+                self._tell_of_spool(error)
+        self._combine()
 
     def trim_spool(self, *, at_least: int = 0) -> None:
         """Drop what the database has from the spool, if that is `at_least` so many bytes."""

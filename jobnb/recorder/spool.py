@@ -88,6 +88,21 @@ class Spool:
             self._size = 0
             self._writer.forget()
 
+    def restore(self) -> bool:
+        """Bring the file back if somebody deleted it; True if so. What it held is still behind the open descriptor.
+
+        Raises:
+            OSError: it can't be made anew.
+        """
+        if self._descriptor < 0 or self.path.exists():
+            return False
+        data = os.pread(self._descriptor, self._size, 0)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._open()
+        self._write(data)
+        return True
+
     def sync(self) -> None:
         """Bring everything to the disk itself, so that it survives a power cut too."""
         if self._descriptor >= 0:

@@ -49,9 +49,11 @@ class Execution:
         problem: words, if its record could not be stored whole; None otherwise.
         stop_asked: when it was asked to stop; None if it was not.
         echoed: how many of the lines it printed were shown under its cell, in a notebook.
-        thread: the identifier of the thread that its function was called in; None before.
         bars: the open bars of tqdm and rich in it, outermost first.
         has_spoken: its function reports its progress itself, so that bars do not count.
+        thread: the identity of the thread that runs it; None before.
+        stoppable: the same while its function runs, None before and after; an exception may be raised in it.
+        is_forced: somebody wanted it to stop by force.
     """
 
     status = "scheduled"
@@ -71,6 +73,8 @@ class Execution:
     stop_kind: str | None = None
     stop_asked: float | None = None
     echoed = 0.0
+    stoppable: int | None = None
+    is_forced = False
     interrupt: Callable[[], object] | None = None
     on_start: Callable[[], bool] | None = None
     thread: int | None = None
@@ -150,7 +154,23 @@ class Execution:
         if self.stop_kind is not None:
             raise StopRequested(self.stop_kind)
 
-    # -- its end
+    # -- its beginning and its end
+
+    def begin(self) -> bool:
+        """Let its function begin; False if it was asked to stop, or has ended, before that."""
+        with _lazily:
+            if self._end_claimed or self.stop_kind is not None:
+                return False
+            self.status = "in_progress"
+            return True
+
+    def claim_unbegun_end(self) -> bool:
+        """Like `claim_end`, but False too if its function has begun, or is about to."""
+        with _lazily:
+            if self._end_claimed or self.status != "scheduled":
+                return False
+            self._end_claimed = True
+            return True
 
     def claim_end(self) -> bool:
         """True for the one caller that may end this job; several may want to at the same moment."""

@@ -1,25 +1,24 @@
-"""The terminal program: what all pages share, and what happens between a key and its outcome."""
+"""The terminal program: its pages and what they share."""
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on, work
-from textual.app import App, SystemCommand
+from textual import events, on
+from textual.app import SystemCommand
 
-from jobnb.errors import InvalidInput, JobnbError
+from jobnb.errors import InvalidInput
 from monitor import filters
-from monitor.model import Action, LinkStatus, Outcome, Target
-from monitor.tui import clipboard, themes
+from monitor.model import LinkStatus, Target
+from monitor.tui import themes
+from monitor.tui.acting import Acting
 from monitor.tui.commands import MonitorCommands
 from monitor.tui.feed import Feed
 from monitor.tui.keymap import APP, GROUPS, Preferences, bindings, key_words, load_preferences
 from monitor.tui.messages import OverviewRead, ReadFailed, ThreadBroke
-from monitor.tui.screens.confirm import ConfirmScreen
-from monitor.tui.screens.copy import CopyScreen, Offer
+from monitor.tui.pace import Pace
 from monitor.tui.screens.errors import ErrorsScreen
 from monitor.tui.screens.help import HelpScreen
 from monitor.tui.screens.jobs import JobsScreen
@@ -35,17 +34,16 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.screen import Screen
 
-    from monitor.model import Detail, JobRow, LinkState, Overview
+    from monitor.model import Overview
     from monitor.source import Source
 
-BUSY, IDLE, AWAY = 0.1, 0.5, 5.0
-"""Seconds between two looks: while something changes, while nothing does, while the terminal is not looked at."""
 BEAT = 0.25
 """Seconds between two looks at the link."""
 SAID = 10.0
 """Seconds that what was said stays, and that an action can be undone."""
-ASLEEP = 300.0
-"""Seconds without a key after which a database that sleeps when unused is left to sleep."""
+
+
+_SIGNS_OF_LIFE = (events.Key, events.MouseDown, events.MouseScrollDown, events.MouseScrollUp)
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def run(source: Source, options: Options) -> int:
     return app.return_code or 0
 
 
-class MonitorApp(App[None]):
+class MonitorApp(Acting):
     """See the module."""
 
     TITLE = "jobnb monitor"
@@ -98,25 +96,20 @@ class MonitorApp(App[None]):
     DEFAULT_MODE = "jobs"
 
     def __init__(self, source: Source, options: Options, preferences: Preferences | None = None) -> None:
-        super().__init__()
-        self.source = source
+        super().__init__(source, options.home)
         self.options = options
         self.preferences = preferences or Preferences()
+        self.pace = Pace(source, options.refresh)
         self.overview: Overview | None = None
-        self.held = False
-        self.parting_words = ""
-        self.slowness = 1.0
-        self._blurred = False
-        self._remote = bool(os.environ.get("SSH_CONNECTION"))
-        self._last_input = self._last_tick = time.monotonic()
+        self._last_tick = time.monotonic()
         self._said_until = 0.0
-        self._undoable: Outcome | None = None
         self._complaint = ""
         self._overviews: Feed[str] = Feed("overview", self._read_overview, self.post_message, self._overview_pause)
 
     def get_css_variables(self) -> dict[str, str]:
         """The theme's colours, with one for each state of a job."""
         found = super().get_css_variables()
+        found.setdefault("foreground-disabled", found["foreground-muted"])  # the themes of 16 colours have none
         colours = {
             "scheduled": found["foreground-muted"], "in_progress": found["text-primary"],
             "done": found["text-success"], "failed": found["text-error"], "timeout": found["text-error"],
@@ -155,8 +148,8 @@ class MonitorApp(App[None]):
     def action_go(self, name: str) -> None:
         """Go to a page."""
         while len(self.screen_stack) > 1:
-            self.pop_screen()
-        self.switch_mode(name)
+            _ = self.pop_screen()
+        _ = self.switch_mode(name)
 
     async def show_jobs_of(self, text: str) -> None:
         """Go to the jobs that a filter describes."""
@@ -179,7 +172,7 @@ class MonitorApp(App[None]):
     def action_help(self) -> None:
         """Show all keys."""
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.preferences.keys, str(self.options.home / "monitor.toml")))
+            _ = self.push_screen(HelpScreen(self.preferences.keys, str(self.options.home / "monitor.toml")))
 
     def key_of(self, name: str) -> str:
         """The key for something, as help writes it."""
@@ -188,40 +181,23 @@ class MonitorApp(App[None]):
 
     # time
 
-    def pace(self, *, busy: bool) -> float | None:
-        """Seconds between two looks now; None to look only when asked to. Called from the feeds' threads."""
-        if self.held or self._is_asleep():
-            return None
-        if self.options.refresh is not None:
-            return self.options.refresh * self.slowness
-        if self._blurred:
-            return AWAY
-        latency = self.source.link().latency or 0.0
-        return (BUSY if busy else IDLE) * self.slowness * (2 if self._remote or latency > 0.05 else 1)
-
     def _overview_pause(self) -> float | None:
-        pace = self.pace(busy=False)
+        pace = self.pace.seconds(busy=False)
         return None if pace is None else max(1.0, pace)
-
-    def _is_asleep(self) -> bool:
-        return self.source.link().server.sleeps and time.monotonic() - self._last_input > ASLEEP
 
     async def on_event(self, event: events.Event) -> None:
         """Notice that somebody is there."""
-        if isinstance(event, (events.Key, events.MouseDown, events.MouseScrollDown, events.MouseScrollUp)):
-            slept = self._is_asleep()
-            self._last_input = time.monotonic()
-            if slept:
-                self._look_again()
+        if isinstance(event, _SIGNS_OF_LIFE) and self.pace.touched():
+            self._look_again()
         await super().on_event(event)
 
     def on_app_blur(self) -> None:
         """Nobody looks."""
-        self._blurred = True
+        self.pace.blurred = True
 
     def on_app_focus(self) -> None:
         """Somebody looks again."""
-        self._blurred = False
+        self.pace.blurred = False
         self._look_again()
 
     def _look_again(self) -> None:
@@ -238,8 +214,8 @@ class MonitorApp(App[None]):
         if now > self._said_until and self._said_until:
             self.say("")
         link = self.source.link()
-        page.show_link(self.overview, link, held=self.held)
-        if link.status is LinkStatus.UP and self._is_asleep():
+        page.show_link(self.overview, link, held=self.pace.held)
+        if link.status is LinkStatus.UP and self.pace.is_asleep:
             self.say("paused, to let the database sleep · any key goes on", "$warning")
         if now - self._last_tick >= 1.0 - BEAT / 2:
             self._last_tick = now
@@ -247,16 +223,14 @@ class MonitorApp(App[None]):
 
     def action_pause(self) -> None:
         """Hold the screen still, or go on."""
-        self.held = not self.held
+        self.pace.held = not self.pace.held
         self.beat()
-        if not self.held:
+        if not self.pace.held:
             self._look_again()
 
     def action_rate(self, by: int) -> None:
         """Look more often, or less."""
-        self.slowness = min(64.0, max(0.25, self.slowness * 2.0**by))
-        times = f"{self.slowness:.0f} times less often" if self.slowness > 1 else f"{1 / self.slowness:.0f} times as often"
-        self.say("looking as often as usual" if self.slowness == 1 else f"looking {times}")
+        self.say(self.pace.change(by))
         self._look_again()
 
     def action_reconnect(self) -> None:
@@ -300,11 +274,11 @@ class MonitorApp(App[None]):
         if self.page is not None and self.page.is_composed:
             self.page.say(words, style)
 
-    def say_error(self, error: JobnbError) -> None:
-        """Say what went wrong."""
-        self.say(plain(str(error), 400), "$error")
-
-    # actions
+    def acted(self) -> None:
+        """Something was done to jobs: show it at once."""
+        if self.page is not None:
+            self.page.acted()
+        self._look_again()
 
     def target_of(self, filter_text: str) -> Target | None:
         """All jobs that a filter describes."""
@@ -313,86 +287,6 @@ class MonitorApp(App[None]):
         except InvalidInput as error:
             self.say_error(error)
             return None
-
-    def act(self, action: Action, target: Target | None) -> None:
-        """Ask whether an action shall be done, and do it."""
-        link = self.source.link()
-        if target is None:
-            self.say("there is no job here")
-        elif link.status in (LinkStatus.DOWN, LinkStatus.REFUSED, LinkStatus.CONNECTING):
-            self.say(f"can't {action.value} while there is no database: nothing is queued in secret", "$error")
-        elif not link.access.allows(action):
-            self.say(f"can't {action.value} here: {plain(link.access.reason, 200)}", "$warning")
-        else:
-            self.push_screen(ConfirmScreen(self.source, action, target), self._acted)
-
-    def _acted(self, outcome: Outcome | JobnbError | None) -> None:
-        if outcome is None:
-            return
-        if isinstance(outcome, JobnbError):
-            self.say_error(outcome)
-            return
-        if self.page is not None:
-            self.page.acted()
-        self._tell(outcome)
-
-    def _tell(self, outcome: Outcome, undone: str = "") -> None:
-        self._undoable = outcome if outcome.undo_token is not None else None
-        hint = f"  ·  {self.key_of('job.undo')} undoes it" if self._undoable is not None else ""
-        style = "$error" if outcome.error else "$warning" if outcome.stopped or not outcome.changed else "$success"
-        self.say(undone + plain(outcome.words, 300) + hint, style)
-        self._look_again()
-
-    def undo(self) -> None:
-        """Take the last action back."""
-        if self._undoable is None:
-            self.say("there is nothing to undo")
-        else:
-            self._undo(self._undoable)
-
-    @work(thread=True, exclusive=True, group="undo", exit_on_error=False)
-    def _undo(self, outcome: Outcome) -> None:
-        try:
-            undone = self.source.undo(outcome)
-        except JobnbError as error:
-            self.call_from_thread(self.say_error, error)
-            return
-        self.call_from_thread(self._tell, undone, "undone: ")
-
-    # copying
-
-    def offer_copy(self, row: JobRow | None, detail: Detail | None) -> None:
-        """Offer what can be copied of a job."""
-        if row is None:
-            self.say("there is no job here")
-        elif detail is None:
-            self._read_for_copy(row)
-        else:
-            self.push_screen(CopyScreen(row, detail), self._chosen)
-
-    @work(thread=True, exclusive=True, group="copy", exit_on_error=False)
-    def _read_for_copy(self, row: JobRow) -> None:
-        try:
-            detail = self.source.detail(row.job_id)
-        except JobnbError:  # id and Python can be copied all the same
-            detail = None
-        self.call_from_thread(self.push_screen, CopyScreen(row, detail), self._chosen)
-
-    def _chosen(self, offer: Offer | None) -> None:
-        if offer is not None:
-            self.copy_text(offer.text, offer.name)
-
-    def copy_text(self, text: str, name: str) -> None:
-        """Copy a text: to the clipboard, and to a file."""
-        copied = clipboard.keep(text, self.options.home)
-        if copied.fits:
-            self.copy_to_clipboard(text)
-        size = f"{len(text):,} characters" if len(text) > 60 else plain(text, 60)
-        where = f"also in {copied.path}" if copied.path is not None else f"no file: {copied.problem}"
-        if not copied.fits:
-            where = f"too long for a terminal's clipboard; it is in {copied.path}" if copied.path else where
-        self.parting_words = f"last copied: {copied.path}" if copied.path is not None else ""
-        self.say(f"copied {name}: {size}  ·  {plain(where, 200)}", "$success")
 
     # the palette
 

@@ -40,8 +40,8 @@ def keep(text: str, home: Path) -> Copied:
     path = home / FILE
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         return Copied(None, fits, str(error))
     return Copied(path, fits)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual.command import DiscoveryHit, Hit, Provider
+from textual.content import Content
 
 from monitor.tui.keymap import GROUPS, TABLE
 from monitor.tui.text import plain
@@ -41,14 +43,14 @@ class MonitorCommands(Provider):
     def _commands(self) -> Iterator[Command]:
         app: Any = self.app
         for text, wanted in VIEWS.items():
-            yield Command(text, wanted or "no filter", lambda wanted=wanted: app.show_jobs(wanted))
+            yield Command(text, wanted or "no filter", partial(app.show_jobs, wanted))
         for _, keys in GROUPS:
             if keys is TABLE:
                 continue
             for key in keys:
                 if key.name not in ("app.palette", "mark.none"):
-                    run = lambda action=key.action: app.run_in_page(action)  # noqa: E731 # one for each key
-                    yield Command(key.words[0].upper() + key.words[1:], f"key {app.key_of(key.name)}", run)
+                    name = key.words[0].upper() + key.words[1:]
+                    yield Command(name, f"key {app.key_of(key.name)}", partial(app.run_in_page, key.action))
 
     async def discover(self) -> Hits:
         """What is there before anything is typed."""
@@ -64,4 +66,5 @@ class MonitorCommands(Provider):
         word = query.strip()
         if word:
             app: Any = self.app
-            yield Hit(0.01, f"Filter jobs by {plain(word, 60)}".replace("[", "\\["), lambda: app.show_jobs(word), help="as in the filter bar")
+            name = Content(f"Filter jobs by {plain(word, 60)}")
+            yield Hit(0.01, name, partial(app.show_jobs, word), text=name.plain, help="as in the filter bar")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -25,13 +26,13 @@ class WindowWish(NamedTuple):
     Attributes:
         view: the list.
         first: the first line.
-        count: how many lines.
+        lines: how many of them.
         anchor: the place of the first line, where the list has to stay put.
     """
 
     view: View
     first: int
-    count: int
+    lines: int
     anchor: Mark | None
 
 
@@ -90,11 +91,11 @@ class Feed(Generic[Wish]):
         self._wish: Wish | None = None
         self._wake = threading.Event()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name=f"monitor-{name}", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin. The thread knows the program that starts it, as Textual's own workers do."""
+        run = contextvars.copy_context().run
+        threading.Thread(target=run, args=(self._run,), name=f"monitor-{self.name}", daemon=True).start()
 
     def stop(self) -> None:
         """Read nothing more; what is being read is not posted any more."""
@@ -126,8 +127,8 @@ class Feed(Generic[Wish]):
             self._wake.clear()
             wish = self._wish
             message = None if wish is None else self._answer(wish)
-            if message is not None and not self._stopped:
-                self._post(message)
+            if message is not None:
+                self._tell(message)
             self._wake.wait(None if self._wish is None else self._pause())
 
     def _answer(self, wish: Wish) -> Message | None:
@@ -136,6 +137,14 @@ class Feed(Generic[Wish]):
         except JobnbError as error:
             return ReadFailed(self.name, error)
         except Exception as error:  # ours: the program shows it and ends
+            self._tell(ThreadBroke(error))
             self._stopped = True
-            self._post(ThreadBroke(error))
             return None
+
+    def _tell(self, message: Message) -> None:
+        if self._stopped:
+            return
+        try:
+            self._post(message)
+        except RuntimeError:  # the program's loop is closed: it ended while this was being read
+            self._stopped = True

@@ -161,7 +161,9 @@ def load_preferences(path: Path) -> Preferences:
         raise ConfigurationError(f"{path} can't be read: {error}; correct it or move it away") from error
     keys = told.get("keys", {})
     if not isinstance(keys, dict):
-        raise ConfigurationError(f'{path}: keys is {keys!r:.80}: write a table, [keys], with lines like "job.cancel" = "X"')
+        raise ConfigurationError(
+            f'{path}: keys is {keys!r:.80}: write a table, [keys], with lines like "job.cancel" = "X"'
+        )
     for name, value in keys.items():
         _check(path, name, value)
     return Preferences(theme=str(told.get("theme", "")), keys=keys)

@@ -64,7 +64,7 @@ class Listing:
         self.surveyor.stop()
 
     def _read(self, wish: WindowWish) -> Message:
-        return WindowRead(wish, self.source.window(wish.view, wish.first, wish.count, wish.anchor))
+        return WindowRead(wish, self.source.window(wish.view, wish.first, wish.lines, wish.anchor))
 
     def _survey(self, view: View) -> None:
         self._surveyed = True  # should it fail, it waits
@@ -146,7 +146,7 @@ class Listing:
         if missing is not None:
             return WindowWish(self.view, *missing, None)
         top = rows[first]
-        apart = 0 < first and first + height < rows.total
+        apart = first > 0 and first + height < rows.total
         anchored = apart and top is not None and not self.is_sorted
         return WindowWish(self.view, first, height, top.mark if anchored and top is not None else None)
 
@@ -172,7 +172,7 @@ class Listing:
         table = self.table
         end = window.first + len(window.rows)
         total = max(window.total.value, end)
-        if len(window.rows) < wish.count and (window.rows or not window.first):
+        if len(window.rows) < wish.lines and (window.rows or not window.first):
             total = end
         if window.first != wish.first:  # the list ends before what was asked for
             table.forget()

@@ -13,6 +13,7 @@ from jobnb.db.queries.change import (
     purge,
     retry_job,
     start_job,
+    take_job,
     update_job_status,
 )
 from jobnb.db.queries.kernels import (
@@ -71,5 +72,6 @@ __all__ = [
     "retry_job",
     "retry_requests",
     "start_job",
+    "take_job",
     "update_job_status",
 ]

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from jobnb.db.terms import Filter
 
-Deed = Literal["cancel", "retry", "delete"]
+Deed = Literal["cancel", "force", "retry", "delete"]
 
 ENDED = jobs.c.status.in_(("done", "failed"))
 _ALIVE = select(kernels.c.kernel_id).where(kernels.c.kernel_id == jobs.c.kernel_id, kernels.c.stopped_at.is_(None))
@@ -69,7 +69,7 @@ class Targets(NamedTuple):
     Attributes:
         status: their status.
         kernel: their process: `none`, `unknown`, `gone`, `silent` (no sign of life for 30 s) or `alive`.
-        asked: True if they were asked to stop before.
+        asked: True if they were asked to stop before, in the same way.
         jobs: how many.
     """
 
@@ -81,8 +81,8 @@ class Targets(NamedTuple):
 
 def eligible(deed: Deed) -> ColumnElement[bool]:
     """The jobs that an action changes; all others are left alone."""
-    if deed == "cancel":
-        return and_(ACTIVE, jobs.c.cancel_requested_at.is_(None))
+    if deed in ("cancel", "force"):
+        return and_(ACTIVE, ~_asked(deed))
     return ENDED if deed == "delete" else and_(ENDED, _ALIVE.exists())
 
 
@@ -95,11 +95,11 @@ def targets(wanted: Filter | None, job_ids: Sequence[UUID], until: Mark | None) 
 
 @statement(deadline=60.0)
 def count_targets(
-    conn: Connection, wanted: Filter | None, job_ids: Sequence[UUID], until: Mark | None
+    conn: Connection, deed: Deed, wanted: Filter | None, job_ids: Sequence[UUID], until: Mark | None
 ) -> list[Targets]:
     """Count the jobs that an action is about, by what can be done to them."""
     state = _kernel_state().label("kernel")
-    asked = jobs.c.cancel_requested_at.is_not(None).label("asked")
+    asked = _asked(deed).label("asked")
     status = func.coalesce(cast(jobs.c.status, Text), "scheduled").label("status")
     query = select(status, state, asked, func.count()).outerjoin_from(
         jobs, kernels, kernels.c.kernel_id == jobs.c.kernel_id
@@ -119,17 +119,17 @@ def next_batch(conn: Connection, deed: Deed, wanted: Filter, start: Mark, limit:
 
 
 @statement(transaction=True, deadline=60.0)
-def cancel_many(conn: Connection, job_ids: Sequence[UUID]) -> list[tuple[UUID, str, str]]:
+def cancel_many(conn: Connection, job_ids: Sequence[UUID], *, force: bool = False) -> list[tuple[UUID, str, str]]:
     """Ask unfinished jobs to stop, as `cancel_job` does.
 
     Returns:
         The jobs that were asked, each with its status now and its process (see `Targets.kernel`).
     """
-    locked = _locked(job_ids, eligible("cancel"))
+    locked = _locked(job_ids, eligible("force" if force else "cancel"))
     changed = (
         update(jobs)
         .where(jobs.c.job_id.in_(locked))
-        .values(cancel_request())
+        .values(cancel_request(force=force))
         .returning(jobs.c.job_id, cast(jobs.c.status, Text))
     )
     status = {row[0]: row[1] for row in conn.execute(changed)}
@@ -144,7 +144,7 @@ def cancel_many(conn: Connection, job_ids: Sequence[UUID]) -> list[tuple[UUID, s
 def withdraw_cancels(conn: Connection, job_ids: Sequence[UUID]) -> list[UUID]:
     """Take back what `cancel_many` asked for, of jobs that have not ended; returns their ids."""
     locked = _locked(job_ids, and_(ACTIVE, jobs.c.cancel_requested_at.is_not(None)))
-    changed = update(jobs).where(jobs.c.job_id.in_(locked)).values(cancel_requested_at=None)
+    changed = update(jobs).where(jobs.c.job_id.in_(locked)).values(cancel_requested_at=None, cancel_force=None)
     return [row[0] for row in conn.execute(changed.returning(jobs.c.job_id))]
 
 
@@ -225,6 +225,7 @@ def as_sql(deed: Deed, wanted: Filter | None, job_ids: Sequence[UUID], until: Ma
     which = and_(about, eligible(deed))
     statements: dict[str, Any] = {
         "cancel": update(jobs).where(which).values(cancel_request()),
+        "force": update(jobs).where(which).values(cancel_request(force=True)),
         "delete": delete(jobs).where(which),
         "retry": select(jobs.c.job_id, *[jobs.c[name] for name in RETRY_KEEPS]).where(which),
     }
@@ -239,6 +240,10 @@ def as_sql(deed: Deed, wanted: Filter | None, job_ids: Sequence[UUID], until: Ma
 def _literally(query: Any) -> str:
     compiled = str(query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})).replace("%%", "%")
     return _CLAUSE.sub(lambda found: f"\n{found[1]} " if found[1] else found[0], compiled)
+
+
+def _asked(deed: Deed) -> ColumnElement[bool]:
+    return func.coalesce(jobs.c.cancel_force, False) if deed == "force" else jobs.c.cancel_requested_at.is_not(None)
 
 
 def _kernel_state() -> ColumnElement[str]:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, case, cast, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Text, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import DateTime
 
@@ -138,12 +138,16 @@ def update_job_status(conn: Connection, job_id: UUID, update_data: JobUpdate) ->
 
 
 @statement(transaction=True)
-def cancel_job(conn: Connection, job_id: UUID) -> bool:
+def cancel_job(conn: Connection, job_id: UUID, force: bool = False) -> bool:
     """Ask a job to stop.
 
     A job that no process has taken ends at once, as failed with `error_kind` cancelled. Otherwise the request is
     recorded; the process that runs the job notices within a second and stops it if it can, and the row turns final
     when its code has ended.
+
+    Args:
+        job_id: which job.
+        force: stop it even if its code does not listen, see `JobHandle.cancel`.
 
     Returns:
         True if the job was unfinished and the request is recorded, False if it had ended already.
@@ -152,8 +156,9 @@ def cancel_job(conn: Connection, job_id: UUID) -> bool:
         JobNotFound: no such job.
     """
     job_id = check_id("job_id", job_id)
-    unfinished = jobs.c.status.in_(("scheduled", "in_progress"))
-    requested = conn.execute(update(jobs).where(jobs.c.job_id == job_id, unfinished).values(cancel_request()))
+    unfinished = func.coalesce(jobs.c.status, _SCHEDULED).in_(("scheduled", "in_progress"))
+    request = cancel_request(force=force)
+    requested = conn.execute(update(jobs).where(jobs.c.job_id == job_id, unfinished).values(request))
     if requested.rowcount:
         return True
     # a second statement: the first one's snapshot may be older than the row it waited for
@@ -162,16 +167,39 @@ def cancel_job(conn: Connection, job_id: UUID) -> bool:
     return False
 
 
-def cancel_request() -> dict[str, Any]:
-    """What asking an unfinished job to stop changes in its row; a job that no process has taken ends with it."""
-    untaken = (jobs.c.kernel_id.is_(None)) & (jobs.c.status == "scheduled")
+def cancel_request(*, force: bool = False) -> dict[str, Any]:
+    """What asking an unfinished job to stop changes in its row.
+
+    Only these columns: a role that just watches may write them, and the table itself ends what nobody has taken.
+    """
     return {
         "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
-        "status": case((untaken, literal("failed", jobs.c.status.type)), else_=jobs.c.status),
-        "finished_at": case((untaken, _NOW), else_=jobs.c.finished_at),
-        "error_kind": case((untaken, "cancelled"), else_=jobs.c.error_kind),
-        "error_message": case((untaken, "cancelled before it started"), else_=jobs.c.error_message),
+        "cancel_force": func.coalesce(jobs.c.cancel_force, False) | literal(force),
     }
+
+
+def take_job(conn: Connection, job_id: UUID, kernel_id: UUID) -> str:
+    """Let one process have an unfinished job that nobody runs; returns the kind of job it is.
+
+    Raises:
+        JobNotFound: no such job.
+        InvalidTransition: it has ended, or another process has it.
+    """
+    free = jobs.c.kernel_id.is_(None) | (jobs.c.kernel_id == kernel_id)
+    unfinished = func.coalesce(jobs.c.status, _SCHEDULED).in_(("scheduled", "in_progress"))
+    taken = conn.execute(
+        update(jobs)
+        .where(jobs.c.job_id == job_id, free, unfinished)
+        .values(kernel_id=kernel_id)
+        .returning(jobs.c.job_type)
+    ).scalar()
+    if taken is not None:
+        return str(taken)
+    status = conn.execute(select(func.coalesce(jobs.c.status, _SCHEDULED)).where(jobs.c.job_id == job_id)).scalar()
+    if status is None:
+        raise JobNotFound(job_id)
+    has_ended = status in ("done", "failed")
+    raise InvalidTransition(job_id, status, "in_progress" if has_ended else "in_progress here, another process has it")
 
 
 @statement(transaction=True)

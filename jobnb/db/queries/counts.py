@@ -106,9 +106,7 @@ def count_finished(conn: Connection, since: datetime) -> dict[datetime, tuple[in
     ended = select(second, func.count()).where(recent).group_by(second)
     failed = ended.where(jobs.c.status == "failed")
     failures: dict[datetime, int] = {row[0]: row[1] for row in conn.execute(failed)}
-    return {
-        at.replace(tzinfo=UTC): (count, min(count, failures.get(at, 0))) for at, count in conn.execute(ended).tuples()
-    }
+    return {at.replace(tzinfo=UTC): (count, min(count, failures.get(at, 0))) for at, count in conn.execute(ended)}
 
 
 # a loose scan: one look into the index for each type, however many rows it has (0.4 ms, where DISTINCT takes 174 ms)

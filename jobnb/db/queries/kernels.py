@@ -35,12 +35,12 @@ def leave(conn: Connection, kernel_id: UUID) -> None:
     conn.execute(update(kernels).where(kernels.c.kernel_id == kernel_id).values(stopped_at=func.now()))
 
 
-def cancel_requests(conn: Connection, kernel_id: UUID) -> list[UUID]:
-    """The unfinished jobs of a process that somebody asked to stop."""
-    query = select(jobs.c.job_id).where(
+def cancel_requests(conn: Connection, kernel_id: UUID) -> list[tuple[UUID, bool]]:
+    """The unfinished jobs of a process that somebody asked to stop, and whether by force."""
+    query = select(jobs.c.job_id, func.coalesce(jobs.c.cancel_force, False)).where(
         jobs.c.kernel_id == kernel_id, jobs.c.status.in_(_ACTIVE), jobs.c.cancel_requested_at.is_not(None)
     )
-    return [row[0] for row in conn.execute(query)]
+    return [(row[0], row[1]) for row in conn.execute(query)]
 
 
 def retry_requests(conn: Connection, kernel_id: UUID) -> list[tuple[UUID, UUID]]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
     from sqlalchemy import Dialect
 
-# a client never records its own cancel requests: that column belongs to whoever asks
-_COLUMNS = [column for column in jobs.c if column.name != "cancel_requested_at"]
+# a client never records its own cancel requests: these columns belong to whoever asks
+_COLUMNS = [column for column in jobs.c if column.name not in ("cancel_requested_at", "cancel_force")]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
 # what many jobs have in common comes once a statement, and they name it by its place
 _SHARED = (

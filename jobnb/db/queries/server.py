@@ -42,7 +42,8 @@ _FACTS = text("""
     SELECT split_part(current_setting('server_version'), ' ', 1), current_database()::text, current_user::text,
            pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on',
            coalesce((SELECT bool_and(has_column_privilege('jobs', name, 'UPDATE')) FROM unnest(ARRAY[
-               'cancel_requested_at', 'status', 'finished_at', 'error_kind', 'error_message']) name), false),
+               'cancel_requested_at', 'cancel_force', 'status', 'finished_at', 'error_kind', 'error_message'
+           ]) name), false),
            has_table_privilege('jobs', 'INSERT'), has_table_privilege('jobs', 'DELETE'), pg_backend_pid()
 """)
 

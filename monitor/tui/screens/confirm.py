@@ -102,7 +102,7 @@ class ConfirmScreen(ModalScreen["Outcome | JobnbError | None"]):
     def _planned(self, event: Planned) -> None:
         plan = event.plan
         if isinstance(plan, JobnbError):
-            self.dismiss(plan)
+            _ = self.dismiss(plan)
             return
         self.plan = plan
         self.query_one("#question", Static).update(_question(plan))
@@ -128,7 +128,7 @@ class ConfirmScreen(ModalScreen["Outcome | JobnbError | None"]):
             self.stopping = True
             self.query_one("#progress", Static).update(Content.styled("stopping after this batch …", "$warning"))
         else:
-            self.dismiss(None)
+            _ = self.dismiss(None)
 
     def action_go(self) -> None:
         """Do it."""
@@ -163,7 +163,7 @@ class ConfirmScreen(ModalScreen["Outcome | JobnbError | None"]):
 
     @on(Ended)
     def _ended(self, event: Ended) -> None:
-        self.dismiss(event.outcome)
+        _ = self.dismiss(event.outcome)
 
 
 def _question(plan: Plan) -> Content:
@@ -184,8 +184,15 @@ def describe(plan: Plan, width: int) -> Content:
         lines.append(Content.styled(f"… and {'' if plan.count.exact else '≈'}{more:,} more", "$foreground-muted"))
     if plan.target.filter is not None:
         text = plan.target.filter.text
-        lines.append(Content.assemble(("all that fit  ", "$foreground-muted"), plain(text, 300) if text else "no filter: every job"))
-    lines += [Content.styled(f"left alone: {count:,} {plain(reason, 100)}", "$foreground-muted") for reason, count in plan.skipped.items()]
+        lines.append(
+            Content.assemble(
+                ("all that fit  ", "$foreground-muted"), plain(text, 300) if text else "no filter: every job"
+            )
+        )
+    lines += [
+        Content.styled(f"left alone: {count:,} {plain(reason, 100)}", "$foreground-muted")
+        for reason, count in plan.skipped.items()
+    ]
     lines += [Content.styled(plain(warning, 400), "$warning") for warning in plan.warnings]
     if plan.undo and plan.refused is None and plan.count.value:
         lines.append(Content.styled(f"undo: {plain(plan.undo, 300)}", "$foreground-muted"))
@@ -195,4 +202,9 @@ def describe(plan: Plan, width: int) -> Content:
 def _job(row: JobRow, width: int) -> Content:
     state = fit(state_words(row.state), 12)
     took = duration(row.duration_s)
-    return Content.assemble((state, f"$job-{row.state}"), (f"{row.short_id}  ", "$foreground-muted"), fit(plain(row.title), width - 32), (took.rjust(9), "$foreground-muted"))  # fmt: skip
+    return Content.assemble(
+        (state, f"$job-{row.state}"),
+        (f"{row.short_id}  ", "$foreground-muted"),
+        fit(plain(row.title), width - 32),
+        (took.rjust(9), "$foreground-muted"),
+    )

@@ -63,7 +63,11 @@ def offers(row: JobRow, detail: Detail | None) -> list[Offer]:
 class CopyScreen(ModalScreen["Offer | None"]):
     """The menu; it gives back what was chosen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "back"), Binding("j", "down", show=False), Binding("k", "up", show=False)]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "leave", "back"),
+        Binding("j", "down", show=False),
+        Binding("k", "up", show=False),
+    ]
 
     def __init__(self, row: JobRow, detail: Detail | None) -> None:
         super().__init__()
@@ -84,15 +88,15 @@ class CopyScreen(ModalScreen["Offer | None"]):
         chosen = next((offer for offer in self.offered if offer.letter == event.character), None)
         if chosen is not None:
             event.stop()
-            self.dismiss(chosen)
+            _ = self.dismiss(chosen)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter, or a click, chooses."""
-        self.dismiss(self.offered[event.option_index])
+        _ = self.dismiss(self.offered[event.option_index])
 
     def action_leave(self) -> None:
         """Copy nothing."""
-        self.dismiss(None)
+        _ = self.dismiss(None)
 
     def action_down(self) -> None:
         """One down."""
@@ -105,4 +109,6 @@ class CopyScreen(ModalScreen["Offer | None"]):
 
 def _line(offer: Offer) -> Content:
     first = plain(offer.text.strip().split("\n", 1)[0], 44)
-    return Content.assemble((f" {offer.letter} ", "bold $primary"), " ", fit(offer.name, 26), (first, "$foreground-muted"))
+    return Content.assemble(
+        (f" {offer.letter} ", "bold $primary"), " ", fit(offer.name, 26), (first, "$foreground-muted")
+    )

@@ -77,8 +77,8 @@ class JobDetail(Vertical):
             self.row = row
             return
         self.row, self.detail = row, None
-        self.log.clear()
-        self.log.empty = "…" if row is not None else ""
+        self.log_view.clear()
+        self.log_view.empty = "…" if row is not None else ""
         for view in self.query(Paper):
             view.write(Content(""))
         self._draw_head()
@@ -107,14 +107,14 @@ class JobDetail(Vertical):
         return str(self.query_one("#texts", ContentSwitcher).current).removesuffix("-text")
 
     @property
-    def log(self) -> LogView:
+    def log_view(self) -> LogView:
         """The log."""
         return self.query_one(LogView)
 
     @property
     def text(self) -> LogView | Paper:
         """The text that is shown, for the focus."""
-        return self.log if self.tab == "log" else self.query_one(f"#{self.tab}-text", Paper)
+        return self.log_view if self.tab == "log" else self.query_one(f"#{self.tab}-text", Paper)
 
     def _choose_tab(self) -> None:
         state = self.row.state if self.row is not None else ""
@@ -139,11 +139,11 @@ class JobDetail(Vertical):
             self.feed.want(None)
         else:
             known = self.detail.row if self.detail is not None and not self.detail.row.is_active else None
-            self.feed.want(DetailWish(self.row.job_id, known, self.log.last), now=self.detail is None)
+            self.feed.want(DetailWish(self.row.job_id, known, self.log_view.last), now=self.detail is None)
 
     def _pause(self) -> float | None:
         settled = self.detail is not None and not self.detail.row.is_active
-        pace: float | None = self.app.pace(busy=not settled)  # type: ignore[attr-defined] # MonitorApp
+        pace: float | None = self.app.pace.seconds(busy=not settled)  # type: ignore[attr-defined] # MonitorApp
         return max(pace, SETTLED) if settled and pace is not None else pace
 
     def _read(self, wish: DetailWish) -> DetailArrived | None:
@@ -162,9 +162,9 @@ class JobDetail(Vertical):
             self._gone()
             return
         before, self.detail, self.row = self.detail, detail, detail.row
-        self.log.empty = "this job has printed nothing" if detail.row.state != "scheduled" else "it has not begun"
-        self.log.append(log.rows)
-        self.log.refresh()
+        self.log_view.empty = "this job has printed nothing" if detail.row.state != "scheduled" else "it has not begun"
+        self.log_view.append(log.rows)
+        self.log_view.refresh()
         self._draw_head()
         self._label_tabs()
         if before is None or before.job != detail.job or before.values != detail.values:
@@ -185,7 +185,7 @@ class JobDetail(Vertical):
     def _older_wanted(self, event: LogView.OlderWanted) -> None:
         event.stop()
         if self.row is not None:
-            self._read_older(self.row.job_id, self.log.lines[0].n)
+            self._read_older(self.row.job_id, self.log_view.lines[0].n)
 
     @work(thread=True, exclusive=True, group="older", exit_on_error=False)
     def _read_older(self, job_id: object, before: int) -> None:
@@ -199,7 +199,7 @@ class JobDetail(Vertical):
     def _older_read(self, event: LogBefore) -> None:
         event.stop()
         if self.row is not None and event.job_id == self.row.job_id:
-            self.log.prepend(event.page.rows)
+            self.log_view.prepend(event.page.rows)
 
     # drawing
 
@@ -287,4 +287,4 @@ class DetailScreen(Page):
 
     def action_close(self) -> None:
         """Back to where one came from."""
-        self.app.pop_screen()
+        _ = self.app.pop_screen()

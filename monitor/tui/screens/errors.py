@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.content import Content
 
-from monitor.model import ErrorGroup, ErrorReport
 from monitor.tui.keymap import Key, bindings
 from monitor.tui.screens.report import Report
 from monitor.tui.text import age, clock, fit, plain
-from monitor.tui.widgets.columns import Column, text_column
+from monitor.tui.widgets.columns import MUTED, STRONG, Column, text_column
 from monitor.tui.widgets.job_columns import state_words
 from monitor.tui.widgets.sparkline import bars
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
+    from monitor.model import ErrorGroup, ErrorReport
     from monitor.tui.widgets.columns import Span
 
 
@@ -27,18 +27,20 @@ class ErrorsScreen(Report):
     """One row for each thing that goes wrong."""
 
     HEADING = "Errors"
-    EMPTY = (("nothing has failed", "table--strong"), ("", ""), ("Esc goes back to the jobs", "table--muted"))
-    BINDINGS: ClassVar[list[BindingType]] = bindings(
-        (
-            Key("errors.show", "enter", "show_group", "jobs of it", "show the jobs of this group"),
-            Key("job.retry", "r", "retry", "retry all", "run the jobs of this group again", changes=True),
-            Key("job.delete", "D,delete", "delete", "", "delete the jobs of this group", changes=True),
-            Key("job.undo", "u", "undo", "", "undo the last action", changes=True),
-            Key("job.copy", "y", "copy_message", "copy", "copy the message"),
+    EMPTY = (("nothing has failed", "table--strong"), ("", ""), ("Esc goes back to the jobs", MUTED))
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(
+            (
+                Key("errors.show", "enter", "show_group", "jobs of it", "show the jobs of this group"),
+                Key("job.retry", "r", "retry", "retry all", "run the jobs of this group again", changes=True),
+                Key("job.delete", "D,delete", "delete", "", "delete the jobs of this group", changes=True),
+                Key("job.undo", "u", "undo", "", "undo the last action", changes=True),
+                Key("job.copy", "y", "copy_message", "copy", "copy the message"),
+            )
         )
-    )
+    ]
 
-    def key(self, row: ErrorGroup) -> Hashable:  # type: ignore[override] # a function, as the table wants it
+    def key(self, row: ErrorGroup) -> Hashable:
         """The fingerprint."""
         return row.fingerprint
 
@@ -49,12 +51,12 @@ class ErrorsScreen(Report):
     def columns(self) -> Sequence[Column[ErrorGroup]]:
         """How many, when, and what."""
         return [
-            text_column("count", "jobs", 7, lambda group, _: f"{group.jobs:,}", style="table--strong", right=True, rank=0),
+            text_column("count", "jobs", 7, lambda group, _: f"{group.jobs:,}", style=STRONG, right=True, rank=0),
             Column("state", "state", 11, _state, rank=4),
             text_column("message", "what went wrong", 20, lambda group, _: plain(group.message), grow=6, rank=1),
-            text_column("types", "types", 12, lambda group, _: _types(group), style="table--muted", grow=1, most=30, rank=5),
-            text_column("history", "lately", 24, lambda group, _: bars(group.history, 24)[0], style="state--failed", rank=6),
-            text_column("first", "first", 6, lambda group, now: age(group.first, now), style="table--muted", right=True, rank=3),
+            text_column("types", "types", 12, lambda group, _: _types(group), style=MUTED, grow=1, most=30, rank=5),
+            text_column("history", "lately", 24, lambda group, _: _history(group), style="state--failed", rank=6),
+            text_column("first", "first", 6, lambda group, now: age(group.first, now), style=MUTED, right=True, rank=3),
             text_column("last", "last", 5, lambda group, now: age(group.last, now), right=True, rank=2),
         ]  # fmt: skip
 
@@ -99,6 +101,10 @@ class ErrorsScreen(Report):
 
 def _state(group: ErrorGroup, _now: datetime, width: int) -> Sequence[Span]:
     return ((fit(state_words(group.state), width), f"state--{group.state}"),)
+
+
+def _history(group: ErrorGroup) -> str:
+    return bars(group.history, 24)[0]
 
 
 def _types(group: ErrorGroup) -> str:

@@ -63,7 +63,7 @@ class HelpScreen(ModalScreen[None]):
 
     def action_leave(self) -> None:
         """Back."""
-        self.dismiss()
+        _ = self.dismiss()
 
 
 def help_text(keymap: Mapping[str, str], width: int, keymap_path: str) -> Content:
@@ -71,15 +71,17 @@ def help_text(keymap: Mapping[str, str], width: int, keymap_path: str) -> Conten
     blocks = [_keys(name, keys, keymap) for name, keys in GROUPS]
     if width >= 100:
         half = width // 2
-        columns = _beside(blocks[0] + [("", "")] + blocks[2], blocks[1], half) + [Content("")]
+        columns = [*_beside(blocks[0] + [("", "")] + blocks[2], blocks[1], half), Content("")]
         columns += _beside(blocks[3], _states(), half)
         lines = columns
     else:
         lines = [_row(row, width) for block in (*blocks, _states()) for row in [*block, ("", "")]]
     lines += [Content(""), *(_row(row, width) for row in _language()), Content("")]
-    where = f"Keys and theme can be changed in {plain(keymap_path, 200)}: [keys] and lines such as \"job.cancel\" = \"X\"; "
+    where = f'Keys and theme can be changed in {plain(keymap_path, 200)}: [keys] and lines such as "job.cancel" = "X"; '
     names = "the names are " + ", ".join(key.name for _, keys in GROUPS for key in keys)
-    return Content("\n").join([*lines, *(Content.styled(line, "$foreground-muted") for line in _wrapped(where + names, width))])
+    return Content("\n").join(
+        [*lines, *(Content.styled(line, "$foreground-muted") for line in _wrapped(where + names, width))]
+    )
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -103,7 +105,10 @@ def _states() -> list[tuple[str, str]]:
         "failed": "raised an error", "cancelled": "somebody stopped it", "timeout": "took longer than it may",
         "lost": "its process went away before it ended",
     }  # fmt: skip
-    return [("", "States"), *((f"{SYMBOLS[state]} {WORDS.get(state, state)}", words) for state, words in meanings.items())]
+    return [
+        ("", "States"),
+        *((f"{SYMBOLS[state]} {WORDS.get(state, state)}", words) for state, words in meanings.items()),
+    ]
 
 
 def _language() -> list[tuple[str, str]]:
@@ -124,4 +129,7 @@ def _beside(left: list[tuple[str, str]], right: list[tuple[str, str]], half: int
     rows = max(len(left), len(right))
     empty = ("", "")
     pairs = [(left[n] if n < len(left) else empty, right[n] if n < len(right) else empty) for n in range(rows)]
-    return [_row(one, half).pad_right(max(0, half - _row(one, half).cell_length)) + _row(other, half) for one, other in pairs]
+    return [
+        _row(one, half).pad_right(max(0, half - _row(one, half).cell_length)) + _row(other, half)
+        for one, other in pairs
+    ]

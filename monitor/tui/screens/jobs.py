@@ -15,7 +15,7 @@ from monitor.tui.keymap import JOB, JOBS, bindings
 from monitor.tui.listing import Listing
 from monitor.tui.messages import WindowRead
 from monitor.tui.screens.detail import DetailScreen, JobDetail
-from monitor.tui.screens.page import Page
+from monitor.tui.screens.marking import Marking
 from monitor.tui.widgets.filter_bar import FilterBar
 from monitor.tui.widgets.job_table import JobTable, TableHead
 from monitor.tui.widgets.list_status import EMPTY_FILTERED, EMPTY_TABLE, EMPTY_WAITING, list_status
@@ -36,7 +36,7 @@ _DOWNWARDS = ("created", "finished", "took", "waited", "progress")
 _COLUMN_OF = {"created": "age"}
 
 
-class JobsScreen(Page):
+class JobsScreen(Marking):
     """The page that one sees first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(JOBS), *bindings(JOB)]
@@ -44,8 +44,6 @@ class JobsScreen(Page):
     def __init__(self) -> None:
         super().__init__()
         self.changed_at = 0.0
-        self.all_marked = False
-        self._range_from = 0
 
     def compose_body(self) -> ComposeResult:
         """The filter, the table, the details."""
@@ -82,11 +80,6 @@ class JobsScreen(Page):
         self.pane.feed.look()
 
     @property
-    def table(self) -> JobTable:
-        """The table."""
-        return self.query_one(JobTable)
-
-    @property
     def bar(self) -> FilterBar:
         """The filter bar."""
         return self.query_one(FilterBar)
@@ -112,7 +105,7 @@ class JobsScreen(Page):
     def _pause(self) -> float | None:
         if self.monitor.page is not self:
             return None
-        return self.monitor.pace(busy=time.monotonic() - self.changed_at < BUSY)
+        return self.monitor.pace.seconds(busy=time.monotonic() - self.changed_at < BUSY)
 
     @on(WindowRead)
     def _window_read(self, event: WindowRead) -> None:
@@ -120,7 +113,7 @@ class JobsScreen(Page):
         if self.listing.apply(event.wish, event.window):
             self.changed_at = time.monotonic()
         self.monitor.read_well()
-        self._show_status()
+        self.show_status()
         self._show_in_pane()
 
     def tick(self, now: datetime) -> None:
@@ -129,9 +122,16 @@ class JobsScreen(Page):
         if self.pane.display:
             self.pane.tick(now)
 
-    def _show_status(self) -> None:
+    def filter_target(self) -> Target:
+        """Everything that the filter lets through."""
+        return Target(filter=self.listing.view.filter)
+
+    def show_status(self) -> None:
+        """Say what the list shows."""
         table, listing = self.table, self.listing
-        table.empty = EMPTY_WAITING if not listing.read_once else EMPTY_TABLE if listing.is_everything else EMPTY_FILTERED
+        table.empty = (
+            EMPTY_WAITING if not listing.read_once else EMPTY_TABLE if listing.is_everything else EMPTY_FILTERED
+        )
         width = self.bar.size.width
         marked = -1 if self.all_marked else len(table.marked)
         self.bar.set_status(list_status(listing, width, marked, self.monitor.overview))
@@ -139,7 +139,12 @@ class JobsScreen(Page):
     @on(JobTable.Wanted)
     def _wanted(self) -> None:
         self.listing.scrolled()
-        self._show_status()
+        self.show_status()
+
+    @on(JobTable.TopWanted)
+    def _top_wanted(self) -> None:
+        self.listing.follow()
+        self.show_status()
 
     @on(JobTable.Replaced)
     def _replaced(self) -> None:
@@ -149,7 +154,7 @@ class JobsScreen(Page):
     def _moved(self) -> None:
         if self.listing.read_once and not self.table.at_top:
             self.listing.park()
-        self._show_status()
+        self.show_status()
         self._show_in_pane()
 
     # the filter
@@ -170,7 +175,7 @@ class JobsScreen(Page):
         self.all_marked = False
         self.listing.show(wanted=wanted)
         self.changed_at = time.monotonic()
-        self._show_status()
+        self.show_status()
         return True
 
     @on(FilterBar.Typed)
@@ -184,7 +189,7 @@ class JobsScreen(Page):
         if self.filter_by(event.text):
             self.table.focus()
         else:
-            self.bar.edit()
+            self.bar.edit(again=True)
 
     def action_state(self, state: str) -> None:
         """Show one state only; the same key again shows all."""
@@ -218,7 +223,7 @@ class JobsScreen(Page):
     def _sort(self, sort: Sort) -> None:
         self.listing.show(sort=sort)
         self.table.show_sort(_COLUMN_OF.get(sort.key, sort.key), "▾" if sort.descending else "▴")
-        self._show_status()
+        self.show_status()
 
     def action_follow(self) -> None:
         """Show new jobs as they come, or hold still."""
@@ -228,7 +233,7 @@ class JobsScreen(Page):
             self.listing.park()
         else:
             self.listing.follow()
-        self._show_status()
+        self.show_status()
 
     # failures
 
@@ -253,65 +258,15 @@ class JobsScreen(Page):
         else:
             self.listing.go_to(spot)
 
-    # marks
-
-    def target(self) -> Target | None:
-        """All that the filter lets through, or the marked jobs, or the one under the cursor."""
-        if self.all_marked:
-            return Target(filter=self.listing.view.filter)
-        if self.table.marked:
-            return Target(job_ids=tuple(self.table.marked))  # type: ignore[arg-type] # the keys are ids
-        return super().target()
-
-    def acted(self) -> None:
-        """What was marked is done."""
-        self._unmark()
-
-    def action_mark(self) -> None:
-        """Mark the job under the cursor, or unmark it, and go on."""
-        job = self.current_job
-        if job is not None:
-            self.all_marked = False
-            self.table.marked ^= {job.job_id}
-            self._range_from = self.table.rows.place(self.table.cursor)
-            self.table.action_move(1)
-            self.table.repaint([self.table.cursor - 1])
-            self._show_status()
-
-    def action_mark_range(self) -> None:
-        """Mark everything from the last mark to the cursor."""
-        start, end = sorted((self.table.rows.line(self._range_from), self.table.cursor))
-        jobs = [self.table.rows[line] for line in range(max(0, start), end + 1)]
-        if None in jobs:
-            self.monitor.say("that is too far to mark line by line; use a filter, and * for all of it")
-            return
-        self.all_marked = False
-        self.table.marked |= {job.job_id for job in jobs if job is not None}
-        self.table.repaint(range(start, end + 1))
-        self._show_status()
-
-    def action_mark_all(self) -> None:
-        """Let the next action be about everything that the filter lets through."""
-        self.all_marked = not self.all_marked
-        self.table.marked.clear()
-        self.table.refresh()
-        self._show_status()
-
-    def _unmark(self) -> None:
-        self.all_marked = False
-        self.table.marked.clear()
-        self.table.refresh()
-        self._show_status()
-
     def action_leave(self) -> None:
         """Leave, one thing at a time: the text of the details, a search, the marks, the details, the filter."""
         if self.pane.display and self.pane.text.has_focus:
             self.table.focus()
         elif self.listing.is_searching:
             self.listing.stop_search()
-            self._show_status()
-        elif self.all_marked or self.table.marked:
-            self._unmark()
+            self.show_status()
+        elif self.has_marks:
+            self.unmark()
         elif self.pane.display:
             self._close_pane()
         elif self.bar.text:
@@ -331,7 +286,7 @@ class JobsScreen(Page):
 
     def _open_page(self, tab: str = "") -> None:
         if (job := self.current_job) is not None:
-            self.app.push_screen(DetailScreen(job, tab))
+            _ = self.app.push_screen(DetailScreen(job, tab))
 
     def _show_in_pane(self) -> None:
         if self.pane.display:

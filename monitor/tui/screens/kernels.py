@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from monitor.filters import quoted
-from monitor.model import KernelRow
 from monitor.tui.screens.report import Report
-from monitor.tui.text import age, clock, fit, fit_right, join, plain
-from monitor.tui.widgets.columns import Column, text_column
+from monitor.tui.text import age, clock, fit, join, plain
+from monitor.tui.widgets.columns import FAINT, MUTED, STRONG, Column, count_column, text_column
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from datetime import datetime
 
+    from monitor.model import KernelRow
     from monitor.tui.widgets.columns import Span
 
 STATES = {
     "alive": ("◐ at work", "state--in_progress"),
-    "idle": ("○ idle", "table--muted"),
+    "idle": ("○ idle", MUTED),
     "silent": ("! silent", "state--failed"),
-    "stopped": ("· gone", "table--faint"),
+    "stopped": ("· gone", FAINT),
 }
 
 
@@ -33,10 +33,10 @@ class KernelsScreen(Report):
     EMPTY = (
         ("no kernel has run jobs yet", "table--strong"),
         ("", ""),
-        ("a kernel appears with its first jobnb.submit(...)", "table--muted"),
+        ("a kernel appears with its first jobnb.submit(...)", MUTED),
     )
 
-    def key(self, row: KernelRow) -> Hashable:  # type: ignore[override] # a function, as the table wants it
+    def key(self, row: KernelRow) -> Hashable:
         """Its id."""
         return row.kernel_id
 
@@ -48,16 +48,16 @@ class KernelsScreen(Report):
         """Who, whether alive, and how much to do."""
         return [
             Column("state", "state", 9, _state, rank=1),
-            text_column("name", "kernel", 14, lambda row, _: plain(row.label), style="table--strong", grow=3, most=50, rank=0),
-            Column("running", "running", 7, lambda row, _, width: _count(row.running, width, "state--in_progress"), right=True, rank=2),
-            Column("queued", "queued", 6, lambda row, _, width: _count(row.queued, width, ""), right=True, rank=3),
-            Column("stopping", "stopping", 8, lambda row, _, width: _count(row.stopping, width, "state--cancelled"), right=True, rank=7),
+            text_column("name", "kernel", 14, lambda row, _: plain(row.label), style=STRONG, grow=3, most=50, rank=0),
+            count_column("running", "running", 7, lambda row: row.running, style="state--in_progress", rank=2),
+            count_column("queued", "queued", 6, lambda row: row.queued, rank=3),
+            count_column("stopping", "stopping", 8, lambda row: row.stopping, style="state--cancelled", rank=7),
             text_column("heartbeat", "last sign", 9, lambda row, now: age(row.heartbeat, now), right=True, rank=4),
-            text_column("up", "since", 5, lambda row, now: age(row.started_at, now), style="table--muted", right=True, rank=6),
+            text_column("up", "since", 5, lambda row, now: age(row.started_at, now), style=MUTED, right=True, rank=6),
             text_column("host", "host", 10, lambda row, _: plain(row.host), grow=1, most=30, rank=5),
-            text_column("pid", "pid", 8, lambda row, _: str(row.pid), style="table--muted", right=True, rank=8),
-            text_column("user", "user", 8, lambda row, _: plain(row.user), style="table--muted", grow=1, most=20, rank=9),
-            text_column("python", "python", 8, lambda row, _: plain(row.python), style="table--muted", rank=10),
+            text_column("pid", "pid", 8, lambda row, _: str(row.pid), style=MUTED, right=True, rank=8),
+            text_column("user", "user", 8, lambda row, _: plain(row.user), style=MUTED, grow=1, most=20, rank=9),
+            text_column("python", "python", 8, lambda row, _: plain(row.python), style=MUTED, rank=10),
         ]  # fmt: skip
 
     def rows_of(self, report: list[KernelRow]) -> Sequence[KernelRow]:
@@ -68,7 +68,10 @@ class KernelsScreen(Report):
         """How many there are."""
         now = self.source.now()
         states = [row.state(now) for row in report]
-        known = ((states.count(state), word) for state, word in (("alive", "at work"), ("silent", "silent"), ("idle", "idle"), ("stopped", "gone")))
+        known = (
+            (states.count(state), word)
+            for state, word in (("alive", "at work"), ("silent", "silent"), ("idle", "idle"), ("stopped", "gone"))
+        )
         return join((f"{count} {word}" for count, word in known if count), ", ")
 
     def filter_for(self, row: KernelRow) -> str:
@@ -84,14 +87,16 @@ class KernelsScreen(Report):
             "idle": "it has nothing to do; an idle kernel sends no signs of life",
             "alive": f"{row.running:,} jobs run and {row.queued:,} wait in it",
         }[row.state(now)]
-        where = join((plain(row.notebook or "", 200), f"{plain(row.user, 40)}@{plain(row.host, 60)} pid {row.pid}", f"since {clock(row.started_at, now)}"))
+        where = join(
+            (
+                plain(row.notebook or "", 200),
+                f"{plain(row.user, 40)}@{plain(row.host, 60)} pid {row.pid}",
+                f"since {clock(row.started_at, now)}",
+            )
+        )
         return Content.assemble((where, ""), "\n", (words, "$foreground-muted"))
 
 
 def _state(row: KernelRow, now: datetime, width: int) -> Sequence[Span]:
     words, style = STATES[row.state(now)]
     return ((fit(words, width), style),)
-
-
-def _count(count: int, width: int, style: str) -> Sequence[Span]:
-    return ((fit_right(f"{count:,}" if count else "–", width), style if count else "table--faint"),)

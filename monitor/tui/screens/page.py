@@ -14,7 +14,6 @@ from monitor.tui.widgets.header import TALL, JobsHeader
 from monitor.tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from textual.app import ComposeResult
@@ -56,9 +55,9 @@ class Page(Screen[None]):
         yield saying
         yield KeyBar()
 
-    def compose_body(self) -> Iterable[object]:
+    def compose_body(self) -> ComposeResult:
         """The page's own part."""
-        return ()
+        yield from ()
 
     @property
     def is_composed(self) -> bool:

@@ -68,7 +68,7 @@ class Report(Page):
         self.feed.look()
 
     def _pause(self) -> float | None:
-        pace = self.monitor.pace(busy=False)
+        pace = self.monitor.pace.seconds(busy=False)
         return None if pace is None or self.monitor.page is not self else max(EVERY, pace)
 
     def _read(self, _wish: str) -> ReportRead:

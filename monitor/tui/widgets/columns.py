@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from monitor.tui.text import fit, fit_right
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
 Row = TypeVar("Row")
 Span = tuple[str, str]
 """A plain text and the name of the style it is drawn in; the empty name is the row's own style."""
 
+MUTED, FAINT, STRONG = "table--muted", "table--faint", "table--strong"
+"""Styles that every table has."""
 GAP = 2
 """Cells between two columns."""
 
@@ -61,6 +65,18 @@ def text_column(
         return ((place(text(row, now), cells), style),)
 
     return Column(name, title, width, draw, grow, most, rank, right)
+
+
+def count_cell(count: int, width: int, style: str = "") -> Sequence[Span]:
+    """A number, or a dash for none, which is easier to overlook than a zero."""
+    return ((fit_right(f"{count:,}" if count else "-", width), style if count else FAINT),)
+
+
+def count_column(
+    name: str, title: str, width: int, count: Callable[[Row], int], *, style: str = "", rank: int = 0
+) -> Column[Row]:
+    """A column of numbers."""
+    return Column(name, title, width, lambda row, _, cells: count_cell(count(row), cells, style), rank=rank, right=True)
 
 
 @dataclass(frozen=True)

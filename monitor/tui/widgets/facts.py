@@ -80,7 +80,9 @@ def _told(detail: Detail, now: datetime) -> list[Fact]:
     if job.timeout_s is not None:
         told.append(("timeout", duration(job.timeout_s), ""))
     if row.cancel_requested and row.is_active:
-        told.insert(0, ("asked", f"to stop {age(job.cancel_requested_at, now)} ago; it ends when its code ends", "$warning"))
+        told.insert(
+            0, ("asked", f"to stop {age(job.cancel_requested_at, now)} ago; it ends when its code ends", "$warning")
+        )
     if detail.group:
         counts = ((count, WORDS.get(state, state)) for state, count in detail.group.items() if count)
         told.append(("group", ", ".join(f"{count:,} {word}" for count, word in counts), ""))
@@ -88,7 +90,11 @@ def _told(detail: Detail, now: datetime) -> list[Fact]:
         told.append(("repeats", _other(detail.original) or f"{row.retry_of.hex[-8:]}, which is deleted", ""))
     if detail.retries:
         told.append(("repeated", join([_other(one) for one in detail.retries[:3]], ", "), ""))
-    told += [(name, str(value), "") for name, value in (("document", job.document_id), ("property", job.property_id)) if value]
+    told += [
+        (name, str(value), "")
+        for name, value in (("document", job.document_id), ("property", job.property_id))
+        if value
+    ]
     if job.executor:
         told.append(("runs on", plain(job.executor), ""))
     return [fact for fact in told if fact[1]]

@@ -19,6 +19,7 @@ from monitor.tui.text import fit, plain
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.timer import Timer
 
     from monitor.model import Completion
     from monitor.source import Source
@@ -31,7 +32,9 @@ WAIT = 0.12
 def settled(text: str) -> str:
     """What was typed, without a last word that may be the beginning of a key: nobody wants to see jobs called `sta`."""
     word = text.rsplit(" ", 1)[-1]
-    return text[: len(text) - len(word)] if word and any(name.startswith(word.lstrip("-!")) for name in BY_NAME) else text
+    return (
+        text[: len(text) - len(word)] if word and any(name.startswith(word.lstrip("-!")) for name in BY_NAME) else text
+    )
 
 
 class FilterInput(Input):
@@ -100,7 +103,7 @@ class FilterBar(Horizontal):
         self._offers: list[Completion] = []
         self._error = ""
         self._status = Content("")
-        self._timer = None
+        self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The text or the field for it, the status, the completions."""
@@ -123,9 +126,10 @@ class FilterBar(Horizontal):
         """The list of completions."""
         return self.query_one(Completions)
 
-    def edit(self) -> None:
-        """Start typing, at the end of the filter."""
-        self._before = self.text
+    def edit(self, *, again: bool = False) -> None:
+        """Start typing, at the end of the filter; `again` if it could not be read, so that one may still go back."""
+        if not again:
+            self._before = self.text
         self.typing = True
         self.add_class("-typing")
         self.query_one("#filter-text").display = False
@@ -164,7 +168,9 @@ class FilterBar(Horizontal):
         self.offers.display = False
         text = self.query_one("#filter-text", Static)
         text.display = True
-        shown = Content.styled(plain(self.text), "bold") if self.text else Content.styled("filter", "$foreground-disabled")
+        shown = (
+            Content.styled(plain(self.text), "bold") if self.text else Content.styled("filter", "$foreground-disabled")
+        )
         text.update(Content.assemble(("/ ", "$primary"), shown))
 
     @on(Input.Changed, "#filter-input")
@@ -197,7 +203,9 @@ class FilterBar(Horizontal):
         width = max((len(plain(offer.label, 40)) for offer in self._offers), default=0)
         self.offers.clear_options()
         self.offers.add_options(
-            Option(Content.assemble(fit(plain(offer.label, 40), width + 2), (plain(offer.hint, 60), "$foreground-muted")))
+            Option(
+                Content.assemble(fit(plain(offer.label, 40), width + 2), (plain(offer.hint, 60), "$foreground-muted"))
+            )
             for offer in self._offers
         )
         self.offers.display = bool(self._offers)

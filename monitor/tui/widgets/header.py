@@ -113,7 +113,7 @@ def _tiles(counts: list[tuple[str, object]], width: int) -> tuple[list[list[Part
         cells = max(len(word), len(str(count)) + 2) + 3
         top.append([(word.ljust(cells), f"$job-{state}")])
         low.append([("  " + str(count).ljust(cells - 2), "bold")])
-    if _width(top) <= width:
+    if _width(top) <= width or not counts:
         return top, low
     chosen = sorted(counts, key=lambda told: told[0] not in _ALWAYS)
     return _tiles(chosen if chosen != counts else counts[:-1], width)
@@ -129,7 +129,7 @@ def _add_chart(overview: Overview, top: list[list[Part]], low: list[list[Part]],
 
 def _counts(overview: Overview | None) -> list[tuple[str, object]]:
     if overview is None:
-        return [(state, "–") for state in _ALWAYS]
+        return [(state, "-") for state in _ALWAYS]
     return [(state, overview.counts[state]) for state in _ORDER if state in _ALWAYS or overview.counts[state].value]
 
 

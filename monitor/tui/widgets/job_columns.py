@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobnb.display.words import SYMBOLS, WORDS, duration
 from monitor.tui.text import age, fit, fit_right, join, plain
-from monitor.tui.widgets.columns import Column, text_column
+from monitor.tui.widgets.columns import MUTED, Column, text_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +27,14 @@ def job_columns(width: int) -> list[Column[JobRow]]:
 def _wide() -> list[Column[JobRow]]:
     return [
         Column("state", "state", 11, _state, rank=1),
-        text_column("id", "id", 8, lambda job, _: job.short_id, style="table--muted", rank=3),
+        text_column("id", "id", 8, lambda job, _: job.short_id, style=MUTED, rank=3),
         text_column("name", "name", 16, lambda job, _: plain(job.title), grow=4, most=36, rank=0),
-        text_column("type", "type", 9, lambda job, _: plain(job.job_type), style="table--muted", grow=1, most=20, rank=7),
+        text_column("type", "type", 9, lambda job, _: plain(job.job_type), style=MUTED, grow=1, most=20, rank=7),
         Column("progress", "progress", 15, _progress, rank=4),
         text_column("took", "took", 8, _took, right=True, rank=5),
-        text_column("age", "age", 5, lambda job, now: age(job.created_at, now), style="table--muted", right=True, rank=2),
-        text_column("try", "try", 3, _try, style="table--muted", right=True, rank=9),
-        text_column("kernel", "kernel", 14, lambda job, _: plain(job.kernel), style="table--muted", grow=1, most=24, rank=8),
+        text_column("age", "age", 5, lambda job, now: age(job.created_at, now), style=MUTED, right=True, rank=2),
+        text_column("try", "try", 3, _try, style=MUTED, right=True, rank=9),
+        text_column("kernel", "kernel", 14, lambda job, _: plain(job.kernel), style=MUTED, grow=1, most=24, rank=8),
         Column("message", "message", 18, _message, grow=7, rank=6),
     ]  # fmt: skip
 
@@ -42,11 +42,11 @@ def _wide() -> list[Column[JobRow]]:
 def _narrow() -> list[Column[JobRow]]:
     return [
         Column("state", "", 1, _symbol, rank=1),
-        text_column("id", "id", 8, lambda job, _: job.short_id, style="table--muted", rank=5),
+        text_column("id", "id", 8, lambda job, _: job.short_id, style=MUTED, rank=5),
         text_column("name", "name", 16, lambda job, _: plain(job.title), grow=3, most=40, rank=0),
         text_column("progress", "%", 4, _percent, style="state--in_progress", right=True, rank=2),
         text_column("took", "took", 8, _took, right=True, rank=4),
-        text_column("age", "age", 5, lambda job, now: age(job.created_at, now), style="table--muted", right=True, rank=3),
+        text_column("age", "age", 5, lambda job, now: age(job.created_at, now), style=MUTED, right=True, rank=3),
         Column("message", "message", 12, _message, grow=2, rank=6),
     ]  # fmt: skip
 
@@ -85,7 +85,7 @@ def _progress(job: JobRow, _now: datetime, width: int) -> Sequence[Span]:
         return ((" " * width, ""),)
     if job.state == "in_progress":
         return (*bar(job.progress, width - 5), (f" {job.progress:4.0%}", "state--in_progress"))
-    return ((fit_right(f"at {job.progress:.0%}", width), "table--muted"),)
+    return ((fit_right(f"at {job.progress:.0%}", width), MUTED),)
 
 
 def _percent(job: JobRow, _now: datetime) -> str:
@@ -101,5 +101,5 @@ def _try(job: JobRow, _now: datetime) -> str:
 
 
 def _message(job: JobRow, _now: datetime, width: int) -> Sequence[Span]:
-    style = f"state--{job.state}" if job.state in ("failed", "timeout", "lost") else "table--muted"
+    style = f"state--{job.state}" if job.state in ("failed", "timeout", "lost") else MUTED
     return ((fit(what_it_says(job), width), style),)

@@ -9,7 +9,8 @@ from textual.widget import Widget
 from jobnb.db.rows import JobRow
 from monitor.tui.widgets.columns import column_at
 from monitor.tui.widgets.job_columns import job_columns
-from monitor.tui.widgets.virtual_table import GUTTER, VirtualTable
+from monitor.tui.widgets.table_view import GUTTER, TableView
+from monitor.tui.widgets.virtual_table import VirtualTable
 
 
 class JobTable(VirtualTable[JobRow]):
@@ -36,7 +37,7 @@ class TableHead(Widget):
             super().__init__()
             self.column = column
 
-    def __init__(self, table: VirtualTable) -> None:  # type: ignore[type-arg] # rows of any kind
+    def __init__(self, table: TableView) -> None:  # type: ignore[type-arg] # rows of any kind
         super().__init__()
         self.table = table
 

@@ -85,7 +85,7 @@ class KeyBar(Widget):
         """Do what a click is on."""
         for one in self.shown():
             if one.start <= event.x < one.end:
-                await self.screen.run_action(one.action, self.screen.focused or self.screen)
+                await self.app.run_action(one.action, self.screen.focused or self.screen)
 
 
 def _cells(one: tuple[str, str, str]) -> int:

@@ -74,7 +74,12 @@ def _following(listing: Listing, *, narrow: bool) -> list[tuple[str, str]]:
         return [] if narrow else [("following", "$job-done")]
     newer = listing.newer
     if newer.value:
-        return [(f"▲ {newer.value:,}{'' if newer.exact else '+'} new" + ("" if narrow else ", g shows them"), "bold $warning")]
+        return [
+            (
+                f"▲ {newer.value:,}{'' if newer.exact else '+'} new" + ("" if narrow else ", g shows them"),
+                "bold $warning",
+            )
+        ]
     return [] if narrow else [("holding still", "$foreground-muted")]
 
 

@@ -39,7 +39,14 @@ class LogView(ScrollView, can_focus=True):
     """See the module."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"log--stamp", "log--stdout", "log--stderr", "log--log", "log--jobnb", "log--empty"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "log--stamp",
+        "log--stdout",
+        "log--stderr",
+        "log--log",
+        "log--jobnb",
+        "log--empty",
+    }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", show=False),
         Binding("down,j", "scroll_down", show=False),
@@ -137,8 +144,8 @@ class LogView(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         line = round(self.scroll_offset.y) + y
         if line >= len(self._pieces):
-            text = " " + self.empty if not self._pieces and y == 1 else ""
-            return Strip([Segment(fit(text, width), self._style("empty"))], width)
+            words = " " + self.empty if not self._pieces and y == 1 else ""
+            return Strip([Segment(fit(words, width), self._style("empty"))], width)
         piece = self._pieces[line]
         stamp = Segment(piece.stamp, self._style("stamp"))
         text = Segment(fit(piece.text, width - len(piece.stamp)), self._style(piece.stream))

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from monitor.model import Detail, ValueRow
 
+
 class Colours(HighlightTheme):
     """Textual's colours for code, without their boxes and underlines, which are too loud among other things."""
 
-    STYLES: ClassVar = {
+    STYLES = {  # noqa: RUF012 # as the class above has it
         **HighlightTheme.STYLES,
         Token.Error: "",
         Token.Generic.Error: "bold $text-error",
@@ -93,7 +94,9 @@ def traceback(detail: Detail) -> Content:
         return _errors_marked(_coloured(job.traceback.rstrip(), "py3tb"))
     if detail.row.is_failure:
         words = plain(job.error_message or detail.row.message or "it failed without a word", 2000)
-        return Content.assemble((words, f"$job-{detail.row.state}"), "\n\n", _note("no traceback was kept for this job"))
+        return Content.assemble(
+            (words, f"$job-{detail.row.state}"), "\n\n", _note("no traceback was kept for this job")
+        )
     return _note("no traceback: this job has not failed")
 
 
@@ -119,7 +122,9 @@ def result(detail: Detail) -> Content:
     job = detail.job
     parts: list[Content] = []
     if job.result_error:
-        parts.append(Content.styled(f"not stored whole: {plain(job.result_error, 1000)}\nthis is a preview", "$warning"))
+        parts.append(
+            Content.styled(f"not stored whole: {plain(job.result_error, 1000)}\nthis is a preview", "$warning")
+        )
     parts += [_value(value) for value in detail.values]
     shown = job.result
     if isinstance(shown, dict) and set(shown) == {"result"}:
@@ -141,7 +146,9 @@ def _value(value: ValueRow) -> Content:
     meta: Mapping[str, Any] = value.meta
     columns = meta.get("columns")
     about = [plain(f"{name} {told}", 80) for name, told in meta.items() if name != "columns"][:6]
-    head = join((f"{value.size / 1e6:,.1f} MB" if value.size >= 1e5 else f"{value.size:,} bytes", plain(value.kind, 20), *about))
+    head = join(
+        (f"{value.size / 1e6:,.1f} MB" if value.size >= 1e5 else f"{value.size:,} bytes", plain(value.kind, 20), *about)
+    )
     named = Content.assemble((plain(value.name, 60), "bold"), "  ", (head, "$foreground-muted"))
     if isinstance(columns, list):
         shown = ", ".join(plain(str(column), 40) for column in columns[:40])
@@ -158,11 +165,15 @@ def source(detail: Detail) -> Content:
     names = [name for name in told if name not in ("text", "sha256")]
     width = max((len(name) for name in names), default=0) + 2
     lines = [
-        Content.assemble((plain(name.replace("_", " "), 40).ljust(width), "$foreground-muted"), plain(str(told[name]), 400))
+        Content.assemble(
+            (plain(name.replace("_", " "), 40).ljust(width), "$foreground-muted"), plain(str(told[name]), 400)
+        )
         for name in names
         if told[name] is not None
     ]
     if told.get("sha256"):
-        lines.append(Content.assemble(("sha256".ljust(width), "$foreground-muted"), plain(str(told["sha256"])[:16], 16)))
+        lines.append(
+            Content.assemble(("sha256".ljust(width), "$foreground-muted"), plain(str(told["sha256"])[:16], 16))
+        )
     code = _coloured(text, "python") if isinstance(text, str) else _note("its text is not known")
     return Content("\n").join([*lines, Content(""), code])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,5 +35,5 @@ def _shares(values: Sequence[float], width: int) -> list[float]:
     if len(values) <= width:
         return list(values)
     edges = [round(index * len(values) / width) for index in range(width + 1)]
-    parts = [values[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    parts = [values[begin:end] for begin, end in itertools.pairwise(edges)]
     return [sum(part) / len(part) for part in parts]

@@ -1,54 +1,32 @@
-"""A table of any length that draws the lines on screen, knows the rows near them, and asks for the rest.
+"""A table of any length that knows the rows near the screen, and asks for the rest.
 
-Each row is one `Strip` of a few segments, kept until the row looks different; a row that changes repaints its own
-line and nothing else. Rows are handed in with `put`; what is missing is asked for with the message `Wanted`.
+Rows are handed in with `put`; when other lines come into view it says so with the message `Wanted`. The cursor stays
+on its row, by the row's key, when rows come and go around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding
-from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
-from monitor.tui.text import fit
-from monitor.tui.widgets.columns import Column, Placed, Span, head, place, spans
-from monitor.tui.widgets.rows import Rows
+from monitor.tui.widgets.table_view import TableView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
     from textual import events
     from textual.binding import BindingType
 
+    from monitor.tui.widgets.columns import Column
+
 Row = TypeVar("Row")
 
-GUTTER = 3
-"""Cells before the first column, for the cursor's bar and the mark."""
 
-
-class _Drawn(NamedTuple):
-    row: object
-    flags: tuple[bool, bool, bool, int]
-    spans: tuple[Span, ...]
-    strip: Strip
-
-
-class VirtualTable(ScrollView, Generic[Row], can_focus=True):
+class VirtualTable(TableView[Row]):
     """The table; see the module."""
 
-    ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "table--head", "table--cursor", "table--cursor-away", "table--bar", "table--bar-away", "table--mark",
-        "table--muted", "table--faint", "table--strong", "table--accent", "table--track",
-        "state--scheduled", "state--in_progress", "state--done", "state--failed", "state--cancelled",
-        "state--timeout", "state--lost",
-    }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "up", show=False, id="table.up"),
         Binding("down,j", "move(1)", "down", show=False, id="table.down"),
@@ -62,31 +40,20 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
     class Wanted(Message):
         """Other lines came into view; some of their rows may be missing."""
 
-    class Replaced(Message):
-        """The columns, or the order they are sorted by, are others now."""
-
     class Moved(Message):
         """The cursor is on another row, or on the same line with another row under it."""
 
+    class TopWanted(Message):
+        """The reader went to the top, on purpose and at once."""
+
     class Opened(Message):
-        """The row under the cursor was asked for: Enter, or a click on it."""
+        """The row under the cursor was asked for: Enter, or a double click on it."""
 
-    def __init__(self, columns: Sequence[Column[Row]], key: Callable[[Row], Hashable], *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.columns = columns
-        self.rows: Rows[Row] = Rows(key)
-        self.cursor = 0
-        self.marked: set[Hashable] = set()
-        self.sorted_by, self.sort_mark = "", ""
-        self.now = datetime.now(UTC)
-        self.empty: Sequence[Span] = ()
-        self.lines_drawn = 0
+    def __init__(
+        self, columns: Sequence[Column[Row]], key: Callable[[Row], Hashable], *, id: str | None = None
+    ) -> None:
+        super().__init__(columns, key, id=id)
         self._under: Hashable = None
-        self.placed: list[Placed[Row]] = []
-        self._drawn: dict[int, _Drawn] = {}
-        self._styles: dict[tuple[str, str], Style] = {}
-
-    # what is shown
 
     @property
     def current(self) -> Row | None:
@@ -94,19 +61,11 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
         return self.rows[self.cursor]
 
     @property
-    def first(self) -> int:
-        """The line at the top of the screen."""
-        return round(self.scroll_offset.y)
-
-    @property
-    def height(self) -> int:
-        """How many lines are on screen."""
-        return max(1, self.scrollable_content_region.height)
-
-    @property
     def at_top(self) -> bool:
         """True if the first row is on screen and the cursor on it."""
         return self.first == 0 and self.cursor == 0
+
+    # rows
 
     def put(self, first: int, rows: Sequence[Row]) -> int:
         """Write rows over the lines from `first` on; returns how many lines on screen have to be painted again."""
@@ -115,8 +74,8 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
             if self.rows[line] != row:  # an equal row stays the same object, and its strip with it
                 self.rows.put(line, (row,))
                 changed.append(line)
-        self._resize()
-        painted = self.repaint(line for line in changed if self._on_screen(line))
+        self.fit_scrollbar()
+        painted = self.repaint(line for line in changed if self.on_screen(line))
         if self.cursor in changed:
             self._follow_row()
         return painted
@@ -124,13 +83,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
     def push_down(self, count: int) -> None:
         """Make room on top for `count` rows; all others move down, and the cursor stays on its line."""
         self.rows.push_down(count)
-        self._resize()
-        self.refresh()
-
-    def forget(self) -> None:
-        """Forget what the lines hold, but not how many there are nor where the cursor is."""
-        self.rows.forget()
-        self._drawn.clear()
+        self.fit_scrollbar()
         self.refresh()
 
     def set_total(self, total: int) -> None:
@@ -139,152 +92,31 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
             return
         nothing = not total or not self.rows.total
         self.rows.cut(total)
-        self._resize()
+        self.fit_scrollbar()
         if nothing or self.first + self.height > total:
             self.refresh()
         if self.cursor >= total:
             self.move_to(total - 1)
 
+    def forget(self) -> None:
+        """Forget what the lines hold, but not how many there are nor where the cursor is."""
+        self.rows.forget()
+        self.forget_drawn()
+
     def clear(self) -> None:
         """Forget all rows and go to the top; marks stay."""
         self.rows.clear()
-        self._drawn.clear()
         self.cursor, self._under = 0, None
-        self._resize()
+        self.fit_scrollbar()
         self.scroll_to(y=0, animate=False, force=True)
-        self.refresh()
-
-    def tick(self, now: datetime) -> int:
-        """Let time pass: lines that say how long ago or how long are painted again where they say something else."""
-        self.now = now
-        return self.repaint(range(self.first, min(self.first + self.height, self.rows.total)))
-
-    def repaint(self, lines: object) -> int:
-        """Paint those lines of the given ones that look different from what was painted."""
-        painted = 0
-        for line in lines:  # type: ignore[attr-defined] # any iterable of lines
-            before = self._drawn.get(self.rows.place(line))
-            row = self.rows[line]
-            if row is not None and before is not None and before.flags == self._flags(line, row):
-                if before.spans == (looks := spans(self.placed, row, self.now)):
-                    self._drawn[self.rows.place(line)] = before._replace(row=row, spans=looks)
-                    continue
-                del self._drawn[self.rows.place(line)]
-            self.refresh_line(line)
-            painted += 1
-        return painted
-
-    def set_columns(self, columns: Sequence[Column[Row]]) -> None:
-        """Show other columns."""
-        self.columns = columns
-        self.place_columns()
-
-    def show_sort(self, column: str, mark: str) -> None:
-        """Name the column that the rows are sorted by, and the sign behind its title."""
-        self.sorted_by, self.sort_mark = column, mark
-        self.post_message(self.Replaced())
-
-    def head(self) -> str:
-        """The titles of the columns, as wide as the table."""
-        return " " * GUTTER + head(self.placed, self.sorted_by, self.sort_mark)
-
-    # painting
-
-    def _on_screen(self, line: int) -> bool:
-        return 0 <= line - self.first < self.height
-
-    def _resize(self) -> None:
-        if self.virtual_size.height != self.rows.total:
-            self.virtual_size = Size(0, self.rows.total)
-
-    def on_resize(self) -> None:
-        """Share the width out anew."""
-        self.place_columns()
-        self.post_message(self.Wanted())
-
-    def place_columns(self) -> None:
-        """Share the width out among the columns."""
-        self.placed = place(self.columns, self.scrollable_content_region.width - GUTTER)
-        self._drawn.clear()
-        self.refresh()
-        self.post_message(self.Replaced())
-
-    def notify_style_update(self) -> None:
-        """Draw everything anew: the theme or the focus has changed."""
-        super().notify_style_update()
-        self._styles.clear()
-        self._drawn.clear()
-
-    def watch_has_focus(self, _focused: bool) -> None:
-        """The cursor looks different while the keys go elsewhere."""
-        super().watch_has_focus(_focused)
-        self._drawn.pop(self.rows.place(self.cursor), None)
-        self.refresh_line(self.cursor)
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines inside `crop`; without the cache of styles between, which costs more than the drawing."""
-        background = self.background_colors[1]
-        strips = [self.render_line(y) for y in crop.line_range]
-        for line_filter in self.get_line_filters():
-            strips = [strip.apply_filter(line_filter, background) for strip in strips]
-        if crop.column_span != (0, self.size.width):
-            strips = [strip.crop(*crop.column_span) for strip in strips]
-        return strips
-
-    def render_line(self, y: int) -> Strip:
-        """The line `y` of the screen."""
-        line = self.first + y
-        width = self.size.width
-        if line >= self.rows.total:
-            return self._nothing(y, width)
-        row = self.rows[line]
-        if row is None:
-            return Strip([Segment(fit(" " * GUTTER + "·" * 8, width), self.style_of("table--faint"))], width)
-        flags = self._flags(line, row)
-        place_of_line = self.rows.place(line)
-        drawn = self._drawn.get(place_of_line)
-        if drawn is None or drawn.row is not row or drawn.flags != flags:
-            if len(self._drawn) > 1000:
-                self._drawn.clear()
-            drawn = self._drawn[place_of_line] = self._draw(row, flags)
-        return drawn.strip
-
-    def _flags(self, line: int, row: Row) -> tuple[bool, bool, bool, int]:
-        marked = bool(self.marked) and self.rows.key(row) in self.marked
-        return line == self.cursor, self.has_focus, marked, self.size.width
-
-    def _draw(self, row: Row, flags: tuple[bool, bool, bool, int]) -> _Drawn:
-        self.lines_drawn += 1
-        cursor, focused, marked, width = flags
-        base = ("table--cursor" if focused else "table--cursor-away") if cursor else ""
-        bar = Segment("▌" if cursor else " ", self.style_of("table--bar" if focused else "table--bar-away", base))
-        mark = Segment("● " if marked else "  ", self.style_of("table--mark", base))
-        looks = spans(self.placed, row, self.now)
-        segments = [bar, mark, *(Segment(text, self.style_of(style, base)) for text, style in looks)]
-        strip = Strip(segments).adjust_cell_length(width, self.style_of("", base))
-        return _Drawn(row, flags, looks, strip)
-
-    def _nothing(self, y: int, width: int) -> Strip:
-        start = max(0, (self.height - len(self.empty)) // 3)
-        if self.rows.total or not start <= y < start + len(self.empty):
-            return Strip.blank(width, self.style_of(""))
-        text, style = self.empty[y - start]
-        return Strip([Segment(fit(text.center(width) if len(text) < width else text, width), self.style_of(style))], width)
-
-    def style_of(self, name: str, base: str = "") -> Style:
-        """A component's style on the background of another one."""
-        style = self._styles.get((name, base))
-        if style is None:
-            below = self.get_component_rich_style(base) if base else self.rich_style
-            style = below + self._own(name) if name else below
-            self._styles[name, base] = style
-        return style
-
-    def _own(self, name: str) -> Style:
-        whole, own = self.get_component_rich_style(name), self.get_component_rich_style(name, partial=True)
-        return Style(color=whole.color, bold=own.bold, dim=own.dim, italic=own.italic, reverse=own.reverse)
+        self.forget_drawn()
 
     # moving
+
+    def on_resize(self) -> None:
+        """Share the width out anew, and ask for what came into view."""
+        self.place_columns()
+        self.post_message(self.Wanted())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Ask for what came into view."""
@@ -331,6 +163,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
     def action_top(self) -> None:
         """Go to the first row."""
         self.move_to(0)
+        self.post_message(self.TopWanted())
 
     def action_bottom(self) -> None:
         """Go to the last row."""

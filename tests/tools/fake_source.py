@@ -426,7 +426,7 @@ def _meets_term(row: JobRow, term: Term) -> bool:
         return any(held.startswith(value) for value in term.values)
     if term.field == "same":
         return row.state == "failed"
-    if term.operator in ("is",) and term.field != "text":
+    if term.operator == "is" and term.field != "text":
         return held in term.values
     return any(str(value).lower() in held.lower() for value in term.values)
 

@@ -28,7 +28,10 @@ unix_socket_directories = ''
 shared_buffers = '16MB'
 max_connections = 60
 log_min_messages = warning
+fsync = off
+full_page_writes = off
 """
+"""Without fsync: processes are killed here, not power cuts made, and the disk of a busy machine costs seconds."""
 
 
 def account() -> Account:
