@@ -47,7 +47,7 @@ class WalkedList:
         self._next_trail: Trail | None = None
         self._surveying = threading.Lock()
         self._surveyed_at = 0.0
-        self._pace = Pace(0.01, 1.0 if self._few else 10.0)
+        self._pace = Pace(0.01, 1.0) if self._few else Pace(0.003, 20.0)
         self._step = EVERY * 10
         self._spent = 0.0
         self._offsets: dict[Mark | None, tuple[int, Trail, Pace]] = {}

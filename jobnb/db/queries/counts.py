@@ -34,6 +34,7 @@ class Counts(NamedTuple):
         kernels: how many processes have unfinished jobs.
         silent: how many of those gave no sign of life for 30 s.
         newest: the newest job's id.
+        deleted: how many rows of the table were ever deleted, as the server's statistics know it.
         as_of: the server's time.
     """
 
@@ -45,6 +46,7 @@ class Counts(NamedTuple):
     kernels: int
     silent: int
     newest: UUID | None
+    deleted: int
     as_of: datetime
 
 
@@ -72,14 +74,15 @@ def count_changing(conn: Connection, base: Mark | None, silent_seconds: float) -
     newer = literal(0) if base is None else select(func.count()).select_from(jobs).where(above(base)).scalar_subquery()
     newest = select(jobs.c.job_id).order_by(jobs.c.created_at.desc().nulls_last(), jobs.c.job_id.desc()).limit(1)
     told: Any = conn.execute(
-        select(*unfinished.c, failures, newer, *alive.c, newest.scalar_subquery(), func.clock_timestamp()).select_from(
-            unfinished.join(alive, true())
-        )
-    ).one()
-    waiting, unended, oldest, kinds, above_base, working_count, silent_count, newest_id, now = told
+        select(
+            *unfinished.c, failures, newer, *alive.c, newest.scalar_subquery(),
+            func.pg_stat_get_tuples_deleted(func.to_regclass("jobs")), func.clock_timestamp(),
+        ).select_from(unfinished.join(alive, true()))
+    ).one()  # fmt: skip
+    waiting, unended, oldest, kinds, above_base, working_count, silent_count, newest_id, deleted, now = told
     return Counts(
         waiting, unended - waiting, kinds or {}, above_base, aware(oldest), working_count, silent_count, newest_id,
-        now.astimezone(UTC),
+        deleted or 0, now.astimezone(UTC),
     )  # fmt: skip
 
 
