@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 from uuid import UUID, uuid4
 
 from jobnb.calls import check_arguments, look_up, zipped
+from jobnb.checks import check_id, check_job_type, check_seconds, check_text
 from jobnb.db import queries
 from jobnb.db.doors import awaitable, blocking
 from jobnb.db.schema import init_database
@@ -20,7 +21,7 @@ from jobnb.errors import DatabaseUnavailable, InvalidInput, InvalidTransition, J
 from jobnb.executors.threads import Borrowed, Executor
 from jobnb.groups import JobGroup
 from jobnb.handle import JobHandle
-from jobnb.models import JobStatus, check_id, check_job_type, check_seconds, check_text
+from jobnb.models import JobStatus
 from jobnb.process import runtime_for
 from jobnb.settings import Settings
 from jobnb.tracking.work import Options, Place, Work, make_work
