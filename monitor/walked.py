@@ -71,9 +71,10 @@ class WalkedList:
         self._note_cost(time.monotonic() - began)
         self._link.set_clock(page.as_of)
         head = view.head or (page.rows[0].mark if page.rows and first == 0 and anchor is None else None)
-        total = self.total(view)
-        if first + len(page.rows) > total.value:
-            total = Count(first + len(page.rows), exact=False)
+        end = first + len(page.rows)
+        total = Count(end) if first == 0 and anchor is None and len(page.rows) < count else self.total(view)
+        if end > total.value:
+            total = Count(end, exact=False)
         newer = self._count_newer(view.head)
         return Window(tuple(page.rows), first, total, newer, head, page.as_of, seconds=time.monotonic() - began)
 
