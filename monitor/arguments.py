@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.conditions import Condition
-    from monitor.output import Format
+    from monitor.formats import Format
 
 SHOWN = ("jobs", "overview", "errors", "types", "kernels")
 PORT = 8123

@@ -7,10 +7,9 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from jobnb.db.queries import counts
-from jobnb.db.queries.places import WITHOUT_TIME
+from jobnb.db.queries import counts, places
 from jobnb.db.rows import SILENT_SECONDS, Mark
-from monitor.model import Bucket, Count, Overview
+from monitor.model import EVERYTHING, Bucket, Count, Overview
 from monitor.pace import Pace
 
 if TYPE_CHECKING:
@@ -18,11 +17,13 @@ if TYPE_CHECKING:
 
 BUCKETS = 120
 """Seconds that the throughput goes back."""
-_LATE = timedelta(seconds=3)
+_LATE = timedelta(seconds=2)
 """How long after its second an end may become visible."""
-_SETTLED = timedelta(seconds=10)
+_SETTLED = timedelta(seconds=5)
 """How old jobs are of which no more appear: a kernel brings them a moment after they were made."""
-_FRESH_SECONDS = 2.5
+_MANY = 1_000
+"""Jobs above the base that are counted again and again at most."""
+_FRESH_SECONDS = 5.0
 _BASE_FRESH_SECONDS = 20.0
 
 
@@ -34,13 +35,14 @@ class Board:
         self._lock = threading.Lock()
         self._counts: counts.Counts | None = None
         self._counted_at = 0.0
-        self._changing = Pace(0.008, 0.9)
+        self._changing = Pace(0.012, 0.9)
         self._base: tuple[Mark, int] | None = None
         self._based_at = 0.0
         self._deleted: int | None = None
         self._counting = Pace(0.003, 10.0)
         self._estimate = 0
         self._seconds: dict[datetime, tuple[int, int]] = {}
+        self._ending = Pace(0.006, 0.4)
         self._since: datetime | None = None
 
     def overview(self) -> Overview:
@@ -52,6 +54,8 @@ class Board:
                 with self._counting.timed():
                     self._count_base()
             if self._counts is None or self._changing.is_due:
+                if self._base is not None and self._counts is not None and self._counts.newer > _MANY:
+                    self._advance_base(*self._base)
                 with self._changing.timed():
                     self._counts = self._link.run(
                         counts.count_changing, self._base[0] if self._base else None, SILENT_SECONDS
@@ -60,17 +64,28 @@ class Board:
                 if self._deleted is None:
                     self._deleted = self._counts.deleted
                 self._link.set_clock(self._counts.as_of)
-            self._count_seconds()
+            if self._ending.is_due:
+                with self._ending.timed():
+                    self._count_seconds()
             return self._put_together(self._counts)
 
     def _count_base(self) -> None:
         """Count the jobs that are older than some seconds; later ones are few, and counted each time."""
-        made = (self._link.now() - _SETTLED).replace(tzinfo=None)
-        base = Mark(made.isoformat(" "), WITHOUT_TIME.job_id)
+        base = self._settled()
         self._base = (base, self._link.run(counts.count_all, base))
         self._based_at = time.monotonic()
         self._deleted = None
         self._changing.now()
+
+    def _advance_base(self, base: Mark, count: int) -> None:
+        """Let the base take in the jobs that came since, before they are many."""
+        later = self._settled()
+        came = self._link.run(places.count_between, EVERYTHING, later, base, 10**9)
+        self._base = (later, count + came)
+
+    def _settled(self) -> Mark:
+        made = (self._link.now() - _SETTLED).replace(tzinfo=None)
+        return Mark(made.isoformat(" "), places.WITHOUT_TIME.job_id)
 
     def _count_seconds(self) -> None:
         now = self._link.now()

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from rich.cells import cell_len, set_cell_size
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from monitor.model import JobRow
+
+Format = Literal["table", "json", "csv"]
 
 _COLORS = {"scheduled": "2", "in_progress": "34", "done": "32", "failed": "31", "cancelled": "33", "timeout": "31",
            "lost": "35"}  # fmt: skip

@@ -59,7 +59,7 @@ EXAMINED_ENDS = 10_000
 KERNELS = 200
 COUNTED = 20_000
 """Up to about so many jobs are counted rather than estimated."""
-_LISTS = 12
+_LISTS = 8
 
 
 class PostgresSource:

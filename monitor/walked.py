@@ -151,7 +151,7 @@ class WalkedList:
         known = self._offsets.get(head)
         if known and known[1] is trail and (head is not None or not (exactly or known[2].is_due)):
             return known[0]
-        pace = known[2] if known else Pace(0.05, 0.5)
+        pace = known[2] if known else Pace(0.005, 0.5)
         with pace.timed():
             offset = self._count_offset(head, trail.origin)
         if len(self._offsets) > 100:
@@ -171,7 +171,7 @@ class WalkedList:
             return Count(0)
         known = self._newer if self._newer and self._newer[0] == head else None
         if known is None or known[2].is_due:
-            pace = known[2] if known else Pace(0.1, 0.1)
+            pace = known[2] if known else Pace(0.02, 0.2)
             with pace.timed():
                 newer = self._above_head(head, NEWER_LIMIT + 1)
             self._newer = known = (head, newer, pace)
@@ -210,6 +210,7 @@ class WalkedList:
             limit, few = (FEW * 10, True) if self._few else (self._step, False)
             step = self._link.run(walk.walk, self._wanted, trail.last, limit, EVERY, few=few)
             trail.add(step.passed, step.marks, step.last, complete=step.complete)
+            self._few = self._few and trail.total <= 2 * FEW  # the estimate may be from before they came
         self._adapt(time.monotonic() - began)
         if trail.is_complete:
             self._finish(trail)

@@ -310,8 +310,8 @@ def test_real_job_is_seen_from_its_queue_to_its_end(client: str, source: Postgre
         return "model"
 
     handle = jobnb.submit(learn, job_type="training", name="my model")
-    assert handle.result(20) == "model"
-    deadline = time.monotonic() + 10
+    assert handle.result(30) == "model"
+    deadline = time.monotonic() + 30
     while (detail := source.detail(handle.job_id)) is None or detail.log_lines < 3 or detail.row.state != "done":
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -50,9 +50,14 @@ class Counts(NamedTuple):
     as_of: datetime
 
 
-@statement(deadline=10.0)
+@statement(transaction=True, deadline=10.0)
 def count_changing(conn: Connection, base: Mark | None, silent_seconds: float) -> Counts:
-    """Count what changes all the time: unfinished and failed jobs, and those above a place (None: none)."""
+    """Count what changes all the time: unfinished and failed jobs, and those above a place (None: none).
+
+    By plain scans of the indexes: unlike bitmap scans they mark the entries of rows that are gone, so that the next
+    one passes over them. Between two vacuums 5,000 unfinished jobs may have 70,000 of them (measured: 450 ms, then 18).
+    """
+    conn.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
     active = select(jobs.c.status, jobs.c.kernel_id, jobs.c.created_at).where(ACTIVE).cte("active")
     active = active.prefix_with("MATERIALIZED", dialect="postgresql")
     queued = active.c.status == "scheduled"
@@ -105,11 +110,10 @@ def count_finished(conn: Connection, since: datetime) -> dict[datetime, tuple[in
     """How many jobs ended, and how many of them failed, in each second from one on that had any."""
     naive = since.astimezone(UTC).replace(tzinfo=None)
     second = func.date_trunc("second", jobs.c.finished_at).label("second")
+    failed = func.count().filter(jobs.c.status == "failed")
     recent = jobs.c.finished_at.between(naive, func.timezone("utc", func.clock_timestamp()))
-    ended = select(second, func.count()).where(recent).group_by(second)
-    failed = ended.where(jobs.c.status == "failed")
-    failures: dict[datetime, int] = {row[0]: row[1] for row in conn.execute(failed)}
-    return {at.replace(tzinfo=UTC): (count, min(count, failures.get(at, 0))) for at, count in conn.execute(ended)}
+    rows = conn.execute(select(second, func.count(), failed).where(recent).group_by(second))
+    return {at.replace(tzinfo=UTC): (count, failures) for at, count, failures in rows}
 
 
 # a loose scan: one look into the index for each type, however many rows it has (0.4 ms, where DISTINCT takes 174 ms)
