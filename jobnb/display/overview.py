@@ -118,7 +118,7 @@ def _stacked(view: Overview) -> str:
         if share > 0
     )
     return (
-        '<span style="display:inline-flex;width:160px;height:8px;border-radius:4px;background:#8885;overflow:hidden;'
+        '<span style="display:inline-flex;width:120px;height:8px;border-radius:4px;background:#8885;overflow:hidden;'
         f'vertical-align:middle">{pieces}</span> {html.number(view.fraction)}'
     )
 

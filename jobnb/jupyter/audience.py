@@ -48,7 +48,7 @@ class Notebook:
         self._running: str | None = shell.cell.get("msg_id")
         self._lock = threading.RLock()
         self._watch = Watch()
-        self._pump = Pump(lambda board: board.cell.get("msg_id") == self._running, self._retire)
+        self._pump = Pump(self._is_running, self._retire)
 
     # -- what the core and the user ask for
 
@@ -132,6 +132,9 @@ class Notebook:
             board.view.open(board)
         self._boards[self._key()] = board
         return board
+
+    def _is_running(self, board: Board) -> bool:
+        return self._running is not None and board.cell.get("msg_id") == self._running
 
     def _key(self) -> str:
         return str(self._shell.cell.get("msg_id", ""))

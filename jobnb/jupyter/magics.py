@@ -82,7 +82,8 @@ class JobMagics(Magics):
             model.score(X_test, y_test)
 
         Then fit.result() waits for the score, and %cancel _job asks the cell to stop (it does at the next step of a
-        progress bar or jobnb.track, or at jobnb.check_cancelled()).
+        progress bar or jobnb.track, or at jobnb.check_cancelled()). await works at the top level, in an event loop of
+        the job's own. Line magics and !commands work inside; a second cell magic works on the notebook's own variables.
         """
         options = _parse(self.job_cell, line)
         if options is None:

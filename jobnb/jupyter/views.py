@@ -80,6 +80,7 @@ class TerminalView(NoView):
 
     def __init__(self) -> None:
         self._lines = 0
+        self._is_told = False
 
     def open(self, board: Board) -> None:
         """Say that they were submitted."""
@@ -97,9 +98,16 @@ class TerminalView(NoView):
         return 0
 
     def settle(self, board: Board, *, elsewhere: bool) -> int:
-        """Say how they ended."""
-        if elsewhere:
+        """Say how they ended, once."""
+        if elsewhere and not self._is_told:
             print(board.text())  # noqa: T201
+        self._is_told = self._is_told or elsewhere
+        return 0
+
+    def reopen(self, board: Board) -> int:
+        """There will be more to say."""
+        del board
+        self._is_told = False
         return 0
 
 

@@ -235,7 +235,7 @@ def test_eight_computing_jobs_leave_a_cell_quick_and_the_interpreter_as_it_was(k
 
 
 def test_jobs_of_another_process_are_shown_live(kernel: Kernel, tmp_path: object) -> None:
-    code = "import jobnb, time, sys\ndef f():\n    for i in jobnb.track(range(30)): time.sleep(0.1)\njob = jobnb.submit(f); print(job.job_id, flush=True); job.wait()"
+    code = "import jobnb, time, sys\ndef f():\n    for i in jobnb.track(range(70)): time.sleep(0.1)\njob = jobnb.submit(f); print(job.job_id, flush=True); job.wait()"
     kernel.run(
         f"import subprocess\nother = subprocess.Popen([sys.executable, '-c', {code!r}], stdout=subprocess.PIPE, text=True)\njob_id = other.stdout.readline().strip()"
     )

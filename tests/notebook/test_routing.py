@@ -124,6 +124,15 @@ def test_a_flood_of_lines_hurts_nobody(kernel: Kernel) -> None:
     assert "299999" in logged(kernel, "job")
 
 
+def test_a_flood_of_log_records_is_cut_off_too(kernel: Kernel) -> None:
+    kernel.run("logging.basicConfig(level='INFO', force=True)")
+    cell = kernel.run("def flood():\n    for n in range(2000): logging.info('record %d', n)\njob = jobnb.submit(flood)")
+    kernel.run("job.result()")
+    kernel.wait_until(lambda: "logs() has it" in cell.text)
+    assert cell.text.count("record") <= 200
+    assert "record 1999" in logged(kernel, "job")
+
+
 def test_two_jobs_with_pyplot_do_not_mix(kernel: Kernel) -> None:
     code = (
         "import matplotlib.pyplot as plt\n"

@@ -13,11 +13,12 @@ from sqlalchemy import ColumnElement, Text, cast, delete, func, insert, literal,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import DateTime
 
+from jobnb.checks import check_id
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels
 from jobnb.errors import InvalidInput, InvalidTransition, JobNotFound
 from jobnb.ids import new_job_id
-from jobnb.models import Job, JobCreate, JobStatus, JobUpdate, check_id
+from jobnb.models import Job, JobCreate, JobStatus, JobUpdate
 from jobnb.values import encode_fields
 
 if TYPE_CHECKING:
@@ -157,9 +158,8 @@ def cancel_job(conn: Connection, job_id: UUID, force: bool = False) -> bool:
     """
     job_id = check_id("job_id", job_id)
     unfinished = func.coalesce(jobs.c.status, _SCHEDULED).in_(("scheduled", "in_progress"))
-    requested = conn.execute(
-        update(jobs).where(jobs.c.job_id == job_id, unfinished).values(cancel_request(force=force))
-    )
+    request = cancel_request(force=force)
+    requested = conn.execute(update(jobs).where(jobs.c.job_id == job_id, unfinished).values(request))
     if requested.rowcount:
         return True
     # a second statement: the first one's snapshot may be older than the row it waited for
@@ -171,8 +171,7 @@ def cancel_job(conn: Connection, job_id: UUID, force: bool = False) -> bool:
 def cancel_request(*, force: bool = False) -> dict[str, Any]:
     """What asking an unfinished job to stop changes in its row.
 
-    Only these columns, which a role that just watches may write; a job that no process has taken is ended by the table
-    itself.
+    Only these columns: a role that just watches may write them, and the table itself ends what nobody has taken.
     """
     return {
         "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
