@@ -8,11 +8,12 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from jobnb import frames
+from jobnb.checks import check_seconds
 from jobnb.display import html, outlet, text
 from jobnb.display.overview import overview_html, overview_of
 from jobnb.display.words import as_of
 from jobnb.errors import WaitTimeout
-from jobnb.models import Job, check_seconds
+from jobnb.models import Job
 from jobnb.waiting import SLICE, all_ended, stopped_waiting
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from jobnb.checks import check_seconds
 from jobnb.db import queries
 from jobnb.display import html, outlet, text
 from jobnb.display.words import as_of
@@ -20,7 +21,7 @@ from jobnb.errors import (
     JobNotFound,
     WaitTimeout,
 )
-from jobnb.models import Job, JobStatus, LogLine, check_seconds
+from jobnb.models import Job, JobStatus, LogLine
 from jobnb.outcome import failure_of, stored_value
 from jobnb.seen import SeenJob
 from jobnb.tracking.snapshot import snapshot
