@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jobnb.errors import DatabaseUnavailable, ServiceClosed
 from jobnb.recorder.batch import Pending
-from jobnb.recorder.spool import Spool
+from jobnb.recorder.spool import Spool, sync_and_close
 from jobnb.recorder.writer import Writer
 
 if TYPE_CHECKING:
@@ -178,9 +178,9 @@ class Recorder:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(0.5)
         done = self.waiting == 0
+        if not done:
+            self._keep_safe()
         with self._lock:
-            if not done:
-                self._keep_safe()
             self._spool.close(is_empty=done and not self._keep_spool)
         return done
 
@@ -210,7 +210,11 @@ class Recorder:
 
     def _keep_safe(self) -> None:
         try:
-            self._spool.sync()
+            with self._lock:
+                sealed = self._spool.seal(self._sequence)
+            self._combine()
+            if sealed is not None:
+                sync_and_close(sealed)
         except OSError as error:
             _log.warning("jobnb: can't sync the spool %s: %s", self._spool.path, error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -72,6 +73,8 @@ def run(source: Source, options: Options) -> int:
         ConfigurationError: `monitor.toml` can't be read, or names something that there is not.
     """
     app = MonitorApp(source, options, load_preferences(options.home / "monitor.toml"))
+    # a warning on standard error would be drawn over the screen, which is on it too
+    logging.getLogger("jobnb").addHandler(logging.NullHandler())
     try:
         app.run(mouse=options.mouse)
     finally:

@@ -27,8 +27,8 @@ Start = Callable[..., Child]
 
 GRACE = 2.0
 """What JOBNB_EXIT_GRACE is by default."""
-BUSY = 2.0
-"""Seconds that a busy machine adds to starting and ending a Python process."""
+BUSY = 5.0
+"""Seconds that a very busy machine adds to ending a Python process."""
 
 LEAVING = """
 import os, sys, threading, time, jobnb, jobnb.api
