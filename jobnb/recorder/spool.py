@@ -59,13 +59,15 @@ class Spool:
         if self._descriptor < 0:
             self._open()
         elif self._size > SEGMENT_BYTES:
+            # in this order: an interrupt between any two of these loses nothing
             self._segments.append((self.path, sequence - len(events)))
-            os.close(self._descriptor)
             self._number += 1
+            full, self._descriptor = self._descriptor, -1
+            os.close(full)
             self._open()
         try:
             self._write(b"".join(self._writer.lines(events)))
-        except OSError:
+        except BaseException:
             self._writer.forget()
             raise
 
@@ -110,10 +112,10 @@ class Spool:
         self._descriptor = -1
 
     def _open(self) -> None:
+        self._writer.forget()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = os.open(self.path, _FLAGS, 0o600)
         self._size = os.fstat(self._descriptor).st_size
-        self._writer.forget()
 
 
 def segments_of(folder: Path, kernel_id: str) -> list[Path]:
