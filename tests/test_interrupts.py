@@ -214,9 +214,9 @@ def test_a_destructor_may_print_in_the_midst_of_a_print() -> None:
 @pytest.mark.usefixtures("client")
 def test_tidying_up_forgets_no_job_that_another_thread_adds_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     from jobnb.calls import look_up
-    from jobnb.service import _PLAIN
+    from jobnb.options import PLAIN
 
-    work = make_work(look_up(int), _PLAIN, None, default_service().runtime.kernel_id)
+    work = make_work(look_up(int), PLAIN, None, default_service().runtime.kernel_id)
     new = accept(work, int, (), {}, threading.local)[0]  # type: ignore[arg-type] # never run
     executions = Executions()
 
