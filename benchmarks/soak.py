@@ -58,7 +58,7 @@ class Worker:
         with (self._folder / "stderr").open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, str(CHECKOUT / "benchmarks" / "soak_worker.py"), str(self._started * 1_000_000)],
-                cwd=self._folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+                cwd=self._folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, text=True,
                 env={**os.environ, "DATABASE_URL": self._url, "JOBNB_HOME": str(self._home),
                      "PYTHONPATH": str(CHECKOUT)},
             )  # fmt: skip

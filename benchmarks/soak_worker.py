@@ -39,7 +39,7 @@ def began() -> None:
 def value(number: int) -> int:
     began()
     time.sleep(random.random() * 0.05)
-    returned[number] = time.perf_counter()
+    returned[number] = (time.perf_counter(), asleep)
     return number * 3
 
 
@@ -89,13 +89,34 @@ KINDS: list[tuple[float, Callable[[int], object], dict[str, object]]] = [
     (0.05, listening, {"timeout": 0.2}),
 ]
 
-returned: dict[int, float] = {}
+returned: dict[int, tuple[float, float]] = {}
 longest = {"submit": 0.0, "end": 0.0}
+asleep = 0.0
+
+
+def watch_for_sleep() -> None:
+    """Measure for how long this process did not run at all: suspended by the soak, or out of its turn."""
+    global asleep  # noqa: PLW0603 - one number, one writer
+    before = time.perf_counter()
+    while True:
+        time.sleep(0.005)
+        now = time.perf_counter()
+        asleep += max(0.0, now - before - 0.05)
+        before = now
+
+
+def note(what: str, began: float, asleep_then: float) -> None:
+    """Note how long something took, without the time in which this process did not run."""
+    took = time.perf_counter() - began
+    if took > 0.01:
+        time.sleep(0.01)  # let the watch look at the clock
+        took = max(0.0, took - (asleep - asleep_then))
+    longest[what] = max(longest[what], took)
 
 
 def tell(number: int, job: jobnb.JobHandle[object]) -> None:
     if (moment := returned.pop(number, None)) is not None:
-        longest["end"] = max(longest["end"], time.perf_counter() - moment)
+        note("end", *moment)
     state = job.job.state
     write("told", f"{job.job_id} {state} {json.dumps(job.result()) if state == 'done' else ''}")
 
@@ -114,9 +135,10 @@ def cancel_later(job: jobnb.JobHandle[object]) -> None:
 def submit(number: int) -> jobnb.JobHandle[object]:
     weights = [weight for weight, _, _ in KINDS]
     _, fn, options = random.choices(KINDS, weights)[0]
-    asked = time.perf_counter()
+    asked, asleep_then = time.perf_counter(), asleep
     job: jobnb.JobHandle[object] = jobnb.submit(fn, number, job_type="soak", name=fn.__name__, **options)  # type: ignore[arg-type]
-    longest["submit"] = max(longest["submit"], time.perf_counter() - asked)
+    if number % 1_000_000:  # the first one of a process connects
+        note("submit", asked, asleep_then)
     write("accepted", str(job.job_id))
     job.add_done_callback(lambda handle: tell(number, handle))
     if fn is listening and not options:
@@ -132,6 +154,7 @@ def main() -> None:
         finish.set()
 
     threading.Thread(target=wait_for_the_word, daemon=True).start()
+    threading.Thread(target=watch_for_sleep, daemon=True).start()
     first = int(sys.argv[1])
     while True:
         try:
@@ -139,7 +162,6 @@ def main() -> None:
             break
         except jobnb.DatabaseUnavailable:
             time.sleep(0.5)  # the first use of a process fails at once while the server is away
-    print("begun", flush=True)
     number = first + 1
     while not finish.wait(random.random() * 2 * PAUSE):
         jobs = [job for job in jobs if not job.done()] + [submit(number)]
@@ -147,7 +169,6 @@ def main() -> None:
     assert all(job.wait(120) for job in jobs), "jobs hang"
     default_service().runtime.recorder.settle(120)
     write("waits", json.dumps(longest))
-    print("finished", flush=True)
 
 
 if __name__ == "__main__":

@@ -179,10 +179,10 @@ class DatabaseUnavailable(DatabaseError, ConnectionError):
     def will_pass(self) -> bool:
         """True if the server itself said that it can't do this now; False if there was no answer, or none that tells.
 
-        Resources (disk full, too many connections), a server that only reads after a failover, a lost race with
-        another transaction: of https://www.postgresql.org/docs/current/errcodes-appendix.html.
+        A full disk, no connection left, a server that only reads after a failover, a lost race with another
+        transaction: of https://www.postgresql.org/docs/current/errcodes-appendix.html.
         """
-        return self.sqlstate is not None and (self.sqlstate[:2] in ("53", "40") or self.sqlstate in ("25006", "55P03"))
+        return self.sqlstate in ("53100", "53300", "25006", "55P03") or (self.sqlstate or "")[:2] == "40"
 
 
 class PermissionDenied(DatabaseError, PermissionError):

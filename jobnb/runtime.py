@@ -22,7 +22,15 @@ from jobnb.caretaker import Caretaker
 from jobnb.db import queries
 from jobnb.db.database import Database
 from jobnb.db.statement import deadline_of
-from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, JobnbError, JobNotFound, ServiceClosed
+from jobnb.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    InvalidInput,
+    JobLost,
+    JobnbError,
+    JobNotFound,
+    ServiceClosed,
+)
 from jobnb.executors.force import force_stop
 from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
@@ -71,7 +79,7 @@ class Runtime:
         self._heeded: set[UUID] = set()
         self._requests: dict[str, bool] = {}
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
-        self._opened = self.is_closed = False
+        self._opened = self.is_closed = self._told_of_home = False
         self._kernel_lock: liveness.KernelLock | None = None
 
     # -- the doors to the database
@@ -107,17 +115,15 @@ class Runtime:
 
         Raises:
             DatabaseUnavailable: no connection.
+            ConfigurationError: `JOBNB_HOME` can't be written.
         """
         if self._opened:
             return
         with self._lock:
             if self._opened:
                 return
+            self._kernel_lock = self._kernel_lock or self._take_sign()
             self.database.open()
-            # by itself: `parents=True` gives parents the mode of everybody else's folders
-            self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.settings.home / "spool").mkdir(mode=0o700, exist_ok=True)
-            self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id, self._folder.name)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
             feeds.switch(self.settings.auto_progress)
@@ -258,8 +264,15 @@ class Runtime:
 
     def keep_signs(self) -> None:
         """See to it that this process still counts as alive on this host."""
-        if self._kernel_lock is not None and not self.is_closed:
+        if self._kernel_lock is None or self.is_closed:
+            return
+        try:
             self._kernel_lock.keep()
+        except OSError as error:
+            if not self._told_of_home:
+                self._told_of_home = True
+                _log.warning("jobnb: can't keep this process's lock in %s (%s): others may take it for dead, and its "
+                             "jobs for lost, until they end", self.settings.home, error)  # fmt: skip
 
     def observe(self) -> None:
         """Give up the jobs of processes elsewhere that have been silent for too long."""
@@ -342,6 +355,19 @@ class Runtime:
         self.is_closed = True
 
     # -- helpers
+
+    def _take_sign(self) -> liveness.KernelLock:
+        home = self.settings.home
+        try:
+            # by themselves: `parents=True` gives parents the mode of everybody else's folders
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (home / "spool").mkdir(mode=0o700, exist_ok=True)
+            return liveness.KernelLock(home, self.kernel_id, self._folder.name)
+        except OSError as error:
+            raise ConfigurationError(
+                f"jobnb can't write in {home} ({error.strerror or error}), where it keeps what is not in the database "
+                "yet: set JOBNB_HOME to a folder of your own"
+            ) from None
 
     def _check_open(self) -> None:
         if self.is_closed:

@@ -8,6 +8,7 @@ that is not written yet, so the spool goes on in a new segment from time to time
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
@@ -142,7 +143,8 @@ class Spool:
         self.forget()
         if is_empty:
             for path in paths:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # somebody may have put a file in the place of the folder
+                    path.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Close the files and leave them: after a fork, in the child, they are the parent's."""

@@ -175,7 +175,10 @@ def test_no_row_is_lost_or_wrong_and_no_job_waits(
     with psycopg.connect(through_proxy) as connection:
         values = connection.execute("SELECT name, (result->>'result')::int FROM jobs").fetchall()
     assert dict(values) == {f"job {number}": load.value(number) for number in range(300)}
-    assert (load.longest_submit, load.longest_end) < (LONGEST_WAIT * 4, LONGEST_WAIT * 4)
+    for waits in (load.submits, load.ends):
+        # a busy machine makes some threads wait for their turn; who waited for the database waited far longer
+        assert sorted(waits)[280] < LONGEST_WAIT
+        assert max(waits) < LASTS / 2
     assert len(caplog.records) <= 2, caplog.text
 
 
