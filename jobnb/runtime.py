@@ -139,10 +139,16 @@ class Runtime:
         announce: Announce | None = None,
     ) -> Execution:
         """Accept a call, checked already, and return at once; `announce` is told before it starts."""
-        execution = self.accept(work, fn, args, kwargs, owner)
-        if announce is not None:
-            announce([execution])
-        self._start(execution)
+        self._check_open()
+        execution, event = accept(work, fn, args, kwargs, contextvars.copy_context())
+        try:
+            self._take_in(execution, event, owner)
+            if announce is not None:
+                announce([execution])
+            self._start(execution)
+        except BaseException:
+            self._call_off([execution])
+            raise
         return execution
 
     def submit_all(
@@ -157,18 +163,22 @@ class Runtime:
         """Accept a call for each item with one write to the spool; `announce` is told before they start."""
         self._check_open()
         executions, events = accept_all(work, fn, items, contextvars.copy_context(), group_id)
-        for execution in executions:
-            execution.owner = owner
-            self.executions.add(execution)
-        self.recorder.put_all(events)
-        self._caretaker.wake()
-        if announce is not None:
-            announce(executions)
-        if work.place is None:
-            self.threads.add_all(executions)
-        else:
+        try:
             for execution in executions:
-                self._start(execution)
+                execution.owner = owner
+                self.executions.add(execution)
+            self.recorder.put_all(events)
+            self._caretaker.wake()
+            if announce is not None:
+                announce(executions)
+            if work.place is None:
+                self.threads.add_all(executions)
+            else:
+                for execution in executions:
+                    self._start(execution)
+        except BaseException:
+            self._call_off(executions)
+            raise
         return executions
 
     def accept(
@@ -177,10 +187,7 @@ class Runtime:
         """Accept a call that somebody else runs; `runner` records it."""
         self._check_open()
         execution, event = accept(work, fn, args, kwargs, contextvars.copy_context())
-        execution.owner = owner
-        self.executions.add(execution)
-        self.recorder.put_all((event,))
-        self._caretaker.wake()
+        self._take_in(execution, event, owner)
         return execution
 
     def adopt(
@@ -366,6 +373,18 @@ class Runtime:
         if self.is_closed:
             raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
 
+    def _take_in(self, execution: Execution, event: Event, owner: object) -> None:
+        execution.owner = owner
+        self.executions.add(execution)
+        self.recorder.put_all((event,))
+        self._caretaker.wake()
+
+    def _call_off(self, executions: list[Execution]) -> None:
+        """An interrupt came before the caller had a handle: what has not begun does not begin any more."""
+        for execution in executions:
+            execution.request_stop("cancelled")
+            self.runner.cancel_queued(execution)
+
     def _start(self, execution: Execution) -> None:
         if (place := execution.work.place) is None:
             self.threads.add(execution)
@@ -392,7 +411,7 @@ class Runtime:
 
 
 def _resolve(future: Future[Any], execution: Execution) -> None:
-    if future.cancelled():
+    if future.done():  # cancelled, or resolved by a thread that was interrupted then
         return
     if execution.status == "done":
         future.set_result(execution.value)

@@ -77,7 +77,7 @@ class Spool:
             self._next_segment(sequence - len(events))
         try:
             self._write(b"".join(self._writer.lines(events)))
-        except OSError:
+        except BaseException:
             self._writer.forget()
             raise
 
@@ -155,10 +155,10 @@ class Spool:
         self._descriptor = -1
 
     def _open(self) -> None:
+        self._writer.forget()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = os.open(self.path, _FLAGS, 0o600)
         self._size = os.fstat(self._descriptor).st_size
-        self._writer.forget()
 
 
 def _in_place(segment: Segment) -> Segment:

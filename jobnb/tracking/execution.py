@@ -6,6 +6,7 @@ turns what changed into events. None of them waits for another.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextvars import ContextVar
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
 current: ContextVar[Execution | None] = ContextVar("jobnb_job", default=None)
 """The job whose code this is; None outside of jobs."""
 
-_lazily = threading.Lock()
+# a destructor may run in the midst of it, and do something with a job
+_lazily = threading.RLock()
+
+
+def _forget_lock() -> None:
+    global _lazily  # noqa: PLW0603 - another thread of the parent may have held it at the fork
+    _lazily = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 class Execution:
@@ -179,14 +190,17 @@ class Execution:
         return not claimed
 
     def finish(self) -> None:
-        """Wake everybody who waits; `status` and the rest have been set."""
+        """Wake everybody who waits; `status` and the rest have been set.
+
+        Safe to call again after an interrupt: it goes on with the callback that was interrupted.
+        """
         with _lazily:
             ended, callbacks = self._ended, self._callbacks
-            self._callbacks = None
         if ended is not None:
             ended.set()
-        for callback in callbacks or ():
-            callback()
+        while callbacks:
+            callbacks[0]()
+            callbacks.pop(0)
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for the end, at most `timeout` seconds; True if it has ended."""
@@ -198,10 +212,11 @@ class Execution:
         return self.is_final or self._ended.wait(timeout) or self.is_final
 
     def when_ended(self, callback: Callable[[], object]) -> None:
-        """Call `callback` at the end, in the thread that ends it; at once if it has ended."""
+        """Call `callback` at the end, in the thread that ends it; at once if it has ended. It must raise nothing."""
         with _lazily:
             if not self.is_final:
-                self._callbacks = [*(self._callbacks or ()), callback]
+                self._callbacks = self._callbacks or []
+                self._callbacks.append(callback)
                 return
         callback()
 

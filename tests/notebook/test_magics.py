@@ -171,6 +171,14 @@ def test_a_job_that_is_kept_does_not_keep_the_objects_of_the_notebook(kernel: Ke
     kernel.run("import gc, weakref\nclass Big: pass\nbig = Big()\nbig_is = weakref.ref(big)")
     job(kernel, "%%job -o keeper\n1")
     assert value(kernel, "del big\ngc.collect()\nbig_is() is None, keeper.result()") == (True, 1)
+    # nor does one that was cancelled before it began
+    kernel.run(
+        "jobnb.configure(max_workers=1)\nbusy = jobnb.submit(time.sleep, 0.5)\nbig = Big()\nbig_is = weakref.ref(big)"
+    )
+    kernel.run("%%job -o never\n1")
+    assert value(kernel, "never.cancel(), never.wait(5)") == (True, True)
+    kernel.run("jobnb.configure()\ndel big")
+    assert value(kernel, "gc.collect()\nbig_is() is None, never.job.state") == (True, "cancelled")
 
 
 def test_a_retry_works_on_the_names_as_they_are_then(kernel: Kernel) -> None:
