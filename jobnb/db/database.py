@@ -91,6 +91,11 @@ class Database:
         """The server in words, without its password."""
         return self.url.display if self.url else f"the embedded server in {self.embedded and self.embedded.home}"
 
+    @property
+    def sleeps(self) -> bool:
+        """True if the server is one that falls asleep when nobody uses it, and is paid for by the hour otherwise."""
+        return self.url is not None and (self.url.host or "").endswith(".neon.tech")
+
     def redact(self, text: str) -> str:
         """`text` with this database's password taken out."""
         return self.url.redact(text) if self.url else text
