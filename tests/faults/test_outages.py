@@ -231,6 +231,7 @@ async def test_an_explicit_call_during_an_outage_does_not_block_the_event_loop(
     through_proxy: str, proxy: ChaosProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statement, "DEFAULT_DEADLINE", 1.0)
+    monkeypatch.setattr(database_module, "CONNECT_SECONDS", 1.0)
     async with jobnb.JobService() as service:
         await service.count_jobs()
         proxy.mode = Mode.BLACK_HOLE
@@ -310,7 +311,7 @@ def test_the_user_is_told_once_and_calmly_of_an_outage_and_of_its_end(
         proxy.mode = Mode.REFUSE
         proxy.cut()
         until(lambda: caplog.records)
-        time.sleep(2.5)  # further attempts fail meanwhile, and nobody hears of them
+        time.sleep(1.5)  # further attempts fail meanwhile, and nobody hears of them
         proxy.mode = Mode.PASS
         load.finish()
     first, last = [record.getMessage() for record in caplog.records]
