@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "notebook"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tools"))
 
 from kernel_driver import Kernel, running_kernel
 

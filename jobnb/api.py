@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from jobnb.calls import look_up
+from jobnb.checks import check_job_type
 from jobnb.db import queries
 from jobnb.errors import AmbiguousJobId, InvalidInput, JobNotFound
 from jobnb.groups import JobList
 from jobnb.handle import JobHandle
-from jobnb.models import check_job_type
 from jobnb.service import SyncJobService
 from jobnb.settings import Settings
 from jobnb.tracking import feeds

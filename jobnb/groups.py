@@ -8,10 +8,12 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from jobnb import frames
+from jobnb.checks import check_seconds
 from jobnb.display import html, outlet, text
 from jobnb.display.overview import overview_html, overview_of
+from jobnb.display.words import as_of
 from jobnb.errors import WaitTimeout
-from jobnb.models import Job, check_seconds
+from jobnb.models import Job
 from jobnb.waiting import SLICE, all_ended, stopped_waiting
 
 if TYPE_CHECKING:
@@ -106,10 +108,11 @@ class JobGroup(Generic[R]):
         return gather(*self._handles).__await__()
 
     def __repr__(self) -> str:
-        return f"<JobGroup of {len(self)}: {text.counts_line(self.counts())}>"
+        return f"<JobGroup of {len(self)}: {text.counts_line(self.counts())}{'' if self.done() else f', {as_of()}'}>"
 
     def _repr_html_(self) -> str:
-        return overview_html(overview_of([handle.job for handle in self._handles]))
+        view = overview_of([handle.job for handle in self._handles])
+        return overview_html(view) if view.ended is not None else html.said_now(overview_html(view))
 
     def _ipython_display_(self) -> None:
         outlet.show(self._handles)
@@ -150,7 +153,10 @@ class JobList(list[Job]):
         return text.job_table(self)
 
     def _repr_html_(self) -> str:
-        return html.job_table(self, f"{len(self):,} jobs, newest first" if self else "")
+        heading = f"{len(self):,} jobs, newest first"
+        if any(not job.status.is_final for job in self):
+            heading += f", {as_of()}"
+        return html.job_table(self, heading if self else "")
 
     def to_pandas(self) -> Any:
         """The jobs as a DataFrame, a row each; times are UTC, statuses categories.

@@ -12,14 +12,16 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from jobnb.checks import check_seconds
 from jobnb.db import queries
 from jobnb.display import html, outlet, text
+from jobnb.display.words import as_of
 from jobnb.errors import (
     DatabaseUnavailable,
     JobNotFound,
     WaitTimeout,
 )
-from jobnb.models import Job, JobStatus, LogLine, check_seconds
+from jobnb.models import Job, JobStatus, LogLine
 from jobnb.outcome import failure_of, stored_value
 from jobnb.seen import SeenJob
 from jobnb.tracking.snapshot import snapshot
@@ -211,11 +213,14 @@ class JobHandle(SeenJob, Generic[R]):
     def __repr__(self) -> str:
         job = self.job if self._execution is not None or self._job is not None else None
         line = f"job {self._id[-8:]}" if job is None else text.job_line(job)
+        if job is not None and not job.status.is_final:
+            line = f"{line}  {as_of()}"
         problem = self._execution.problem if self._execution is not None else None
         return f"<JobHandle {line}{f' [{problem}]' if problem else ''}>"
 
     def _repr_html_(self) -> str:
-        return html.job_card(self.job)
+        job = self.job
+        return html.job_card(job) if job.status.is_final else html.said_now(html.job_card(job))
 
     def _ipython_display_(self) -> None:
         outlet.show([self])

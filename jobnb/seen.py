@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from jobnb.display.arguments import brief_call
-from jobnb.models import state_of
+from jobnb.states import state_of
 
 if TYPE_CHECKING:
     from inspect import Signature

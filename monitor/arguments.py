@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.conditions import Condition
-    from monitor.output import Format
+    from monitor.formats import Format
 
 SHOWN = ("jobs", "overview", "errors", "types", "kernels")
 PORT = 8123
@@ -132,11 +132,12 @@ def _arguments(found: argparse.Namespace) -> Arguments:
 def _sort(text: str | None) -> Sort:
     if text is None:
         return NEWEST
-    key = text.lstrip("+-")
-    if key not in SORT_KEYS:
-        raise InvalidInput(f"--sort: no order {key!r}{nearest(key, SORT_KEYS)}")
-    # times and lengths: the greatest first; words: from A to Z
-    return Sort(key, descending=(key not in ("type", "name", "state", "kernel")) != text.startswith("-"))
+    key, _, direction = text.partition(":")
+    if key not in SORT_KEYS or direction not in ("", "asc", "desc"):
+        raise InvalidInput(f"--sort: no order {text!r}{nearest(key, SORT_KEYS)}; :asc or :desc may follow")
+    # unless told otherwise, times and lengths begin with the greatest, words with A
+    descending = key not in ("type", "name", "state", "kernel") if not direction else direction == "desc"
+    return Sort(key, descending)
 
 
 def _limit(text: str | None) -> float | None:
@@ -168,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--follow", "-f", action="store_true", help="write every change as it is seen")
     data.add_argument("--limit", metavar="N", help="how many jobs at most, or all (50; 10 before --follow)")
     data.add_argument("--show", choices=SHOWN, default="jobs", help="what to write (jobs)")
-    data.add_argument("--sort", metavar="KEY", help=f"{', '.join(SORT_KEYS)}; - before it turns it round")
+    data.add_argument("--sort", metavar="KEY", help=f"{', '.join(SORT_KEYS)}; with :asc or :desc")
     data.add_argument("--fail-if", metavar="CONDITION", default="", help="exit with 1 if this holds, see below")
     data.add_argument("--until", metavar="CONDITION", default="", help="wait, and exit with 0 as soon as this holds")
     data.add_argument("--quiet", action="store_true", help="say nothing on standard error but errors")

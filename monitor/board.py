@@ -7,20 +7,23 @@ import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from jobnb.db.queries import counts, window
-from jobnb.db.rows import SILENT_SECONDS
+from jobnb.db.queries import counts, places
+from jobnb.db.rows import SILENT_SECONDS, Mark
 from monitor.model import EVERYTHING, Bucket, Count, Overview
 from monitor.pace import Pace
 
 if TYPE_CHECKING:
     from monitor.link import Link
-    from monitor.model import Mark
 
 BUCKETS = 120
 """Seconds that the throughput goes back."""
-_LATE = timedelta(seconds=3)
+_LATE = timedelta(seconds=2)
 """How long after its second an end may become visible."""
-_FRESH_SECONDS = 2.5
+_SETTLED = timedelta(seconds=5)
+"""How old jobs are of which no more appear: a kernel brings them a moment after they were made."""
+_MANY = 1_000
+"""Jobs above the base that are counted again and again at most."""
+_FRESH_SECONDS = 5.0
 _BASE_FRESH_SECONDS = 20.0
 
 
@@ -32,12 +35,14 @@ class Board:
         self._lock = threading.Lock()
         self._counts: counts.Counts | None = None
         self._counted_at = 0.0
-        self._changing = Pace(0.01, 0.9)
+        self._changing = Pace(0.012, 0.9)
         self._base: tuple[Mark, int] | None = None
         self._based_at = 0.0
-        self._counting = Pace(0.01, 10.0)
+        self._deleted: int | None = None
+        self._counting = Pace(0.003, 10.0)
         self._estimate = 0
         self._seconds: dict[datetime, tuple[int, int]] = {}
+        self._ending = Pace(0.006, 0.4)
         self._since: datetime | None = None
 
     def overview(self) -> Overview:
@@ -49,23 +54,38 @@ class Board:
                 with self._counting.timed():
                     self._count_base()
             if self._counts is None or self._changing.is_due:
+                if self._base is not None and self._counts is not None and self._counts.newer > _MANY:
+                    self._advance_base(*self._base)
                 with self._changing.timed():
                     self._counts = self._link.run(
                         counts.count_changing, self._base[0] if self._base else None, SILENT_SECONDS
                     )
                 self._counted_at = time.monotonic()
+                if self._deleted is None:
+                    self._deleted = self._counts.deleted
                 self._link.set_clock(self._counts.as_of)
-            self._count_seconds()
+            if self._ending.is_due:
+                with self._ending.timed():
+                    self._count_seconds()
             return self._put_together(self._counts)
 
     def _count_base(self) -> None:
-        """Count all jobs up to the newest one; later ones are few, and added."""
-        rows = self._link.run(window.read_page, EVERYTHING, 1).rows
-        if rows:
-            top = rows[0].mark
-            self._base = (top, self._link.run(counts.count_all, top))
+        """Count the jobs that are older than some seconds; later ones are few, and counted each time."""
+        base = self._settled()
+        self._base = (base, self._link.run(counts.count_all, base))
         self._based_at = time.monotonic()
+        self._deleted = None
         self._changing.now()
+
+    def _advance_base(self, base: Mark, count: int) -> None:
+        """Let the base take in the jobs that came since, before they are many."""
+        later = self._settled()
+        came = self._link.run(places.count_between, EVERYTHING, later, base, 10**9)
+        self._base = (later, count + came)
+
+    def _settled(self) -> Mark:
+        made = (self._link.now() - _SETTLED).replace(tzinfo=None)
+        return Mark(made.isoformat(" "), places.WITHOUT_TIME.job_id)
 
     def _count_seconds(self) -> None:
         now = self._link.now()
@@ -104,7 +124,9 @@ class Board:
     def _total(self, found: counts.Counts, at_least: int, is_fresh: bool) -> Count:
         if self._base is None:
             return Count(max(self._estimate, at_least), exact=found.newest is None)
-        is_based = time.monotonic() - self._based_at < _BASE_FRESH_SECONDS
+        # a standby does not count what is deleted
+        is_whole = self._deleted == found.deleted and not self._link.state().server.is_standby
+        is_based = is_whole or time.monotonic() - self._based_at < _BASE_FRESH_SECONDS
         return Count(max(self._base[1] + found.newer, at_least), is_based and is_fresh)
 
     def _buckets(self) -> tuple[Bucket, ...]:

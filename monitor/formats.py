@@ -7,7 +7,7 @@ import io
 import json
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from rich.cells import cell_len, set_cell_size
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from monitor.model import JobRow
 
+Format = Literal["table", "json", "csv"]
+
 _COLORS = {"scheduled": "2", "in_progress": "34", "done": "32", "failed": "31", "cancelled": "33", "timeout": "31",
            "lost": "35"}  # fmt: skip
 # what moves a cursor, changes direction or hides; JSON and CSV readers get it back, terminals do not
 _CONTROLS = re.compile(
-    "[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\x7f-\x9f\u00ad\u061c\u115f\u1160\u3164\uffa0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -53,7 +53,7 @@ class KeptList:
         self._candidates = max(1, link.run(window.estimate, Filter(wanted.narrow)))
         self._again = Pace(0.02, 30.0)
         self._spent = 0.0
-        self._new, self._changed = Pace(0.1, 0.1), Pace(0.05, 1.0)
+        self._new, self._changed = Pace(0.03, 0.1), Pace(0.02, 1.0)
 
     @property
     def marks(self) -> list[Mark]:

@@ -58,7 +58,9 @@ def show_jobs(source: PostgresSource, asked: Arguments, out: Output) -> None:
     else:
         written, is_cut = _show_newest(source, asked, out, limit)
     if is_cut:
-        out.say(f"{written:,} of {source.estimate(asked.filter)} jobs; --limit all writes every one")
+        total = source.estimate(asked.filter)
+        told = f"{written:,} jobs, and there are more" if total is None else f"{written:,} of {total} jobs"
+        out.say(f"{told}; --limit all writes every one")
     elif not written and limit:
         out.say(f"no jobs for {asked.filter.text!r}" if asked.filter.text else "no jobs")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from monitor import formats
 from monitor.terminal import safe_line
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from monitor.formats import Format
     from monitor.model import JobRow
-
-Format = Literal["table", "json", "csv"]
 
 
 class Output:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from jobnb.db import queries
-from jobnb.db.queries import counts, detail, reports, stream, window
+from jobnb.db.queries import counts, detail, places, reports, stream, window
 from jobnb.errors import InvalidInput, JobnbError
 from monitor.actions import Actions
 from monitor.board import Board
@@ -20,6 +20,7 @@ from monitor.link import Link
 from monitor.model import EVERYTHING, NEWEST, Count, Detail, ErrorReport, LogPage, TypeReport, View
 from monitor.ordered import OrderedList
 from monitor.pace import Pace
+from monitor.places import BOTTOM
 from monitor.stream import Changes, newest_first
 from monitor.walked import WalkedList
 
@@ -56,7 +57,9 @@ SLOW_PAGE_SECONDS = 0.06
 EXAMINED_ERRORS = 2_000
 EXAMINED_ENDS = 10_000
 KERNELS = 200
-_LISTS = 12
+COUNTED = 20_000
+"""Up to about so many jobs are counted rather than estimated."""
+_LISTS = 8
 
 
 class PostgresSource:
@@ -187,9 +190,18 @@ class PostgresSource:
         found, oldest = self._link.run(stream.count_states, wanted)
         return Numbers(found, oldest, self._link.now())
 
-    def estimate(self, wanted: Filter) -> Count:
-        """About how many jobs are wanted, at once."""
-        return Count(self._link.run(window.estimate, wanted), exact=False)
+    def estimate(self, wanted: Filter) -> Count | None:
+        """How many jobs are wanted, at once: exactly if they are few, about if they are many.
+
+        Returns:
+            None if no index answers the filter, as then nobody knows.
+        """
+        if not wanted.is_indexed:
+            return None
+        about = self._link.run(window.estimate, wanted)
+        if about > COUNTED:
+            return Count(about, exact=False)
+        return Count(self._link.run(places.count_above, wanted, BOTTOM, 10**9))
 
     def newest_first(self, wanted: Filter) -> Iterator[list[JobRow]]:
         """All of the wanted jobs, in pages."""

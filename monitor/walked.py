@@ -47,7 +47,7 @@ class WalkedList:
         self._next_trail: Trail | None = None
         self._surveying = threading.Lock()
         self._surveyed_at = 0.0
-        self._pace = Pace(0.01, 1.0 if self._few else 10.0)
+        self._pace = Pace(0.01, 1.0) if self._few else Pace(0.003, 20.0)
         self._step = EVERY * 10
         self._spent = 0.0
         self._offsets: dict[Mark | None, tuple[int, Trail, Pace]] = {}
@@ -71,9 +71,10 @@ class WalkedList:
         self._note_cost(time.monotonic() - began)
         self._link.set_clock(page.as_of)
         head = view.head or (page.rows[0].mark if page.rows and first == 0 and anchor is None else None)
-        total = self.total(view)
-        if first + len(page.rows) > total.value:
-            total = Count(first + len(page.rows), exact=False)
+        end = first + len(page.rows)
+        total = Count(end) if first == 0 and anchor is None and len(page.rows) < count else self.total(view)
+        if end > total.value:
+            total = Count(end, exact=False)
         newer = self._count_newer(view.head)
         return Window(tuple(page.rows), first, total, newer, head, page.as_of, seconds=time.monotonic() - began)
 
@@ -150,7 +151,7 @@ class WalkedList:
         known = self._offsets.get(head)
         if known and known[1] is trail and (head is not None or not (exactly or known[2].is_due)):
             return known[0]
-        pace = known[2] if known else Pace(0.05, 0.5)
+        pace = known[2] if known else Pace(0.005, 0.5)
         with pace.timed():
             offset = self._count_offset(head, trail.origin)
         if len(self._offsets) > 100:
@@ -170,7 +171,7 @@ class WalkedList:
             return Count(0)
         known = self._newer if self._newer and self._newer[0] == head else None
         if known is None or known[2].is_due:
-            pace = known[2] if known else Pace(0.1, 0.1)
+            pace = known[2] if known else Pace(0.02, 0.2)
             with pace.timed():
                 newer = self._above_head(head, NEWER_LIMIT + 1)
             self._newer = known = (head, newer, pace)
@@ -209,6 +210,7 @@ class WalkedList:
             limit, few = (FEW * 10, True) if self._few else (self._step, False)
             step = self._link.run(walk.walk, self._wanted, trail.last, limit, EVERY, few=few)
             trail.add(step.passed, step.marks, step.last, complete=step.complete)
+            self._few = self._few and trail.total <= 2 * FEW  # the estimate may be from before they came
         self._adapt(time.monotonic() - began)
         if trail.is_complete:
             self._finish(trail)

@@ -15,7 +15,7 @@ import pytest
 
 import jobnb
 from jobnb import ConfigurationError, DatabaseUnavailable, InvalidInput, JobCreate, SyncJobService
-from jobnb.models import check_limit
+from jobnb.checks import check_limit
 
 
 def add(first: int, second: int = 0) -> int:

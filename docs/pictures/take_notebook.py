@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "notebook"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "tools"))
 
 from lab_driver import Notebook, browser_page, jupyter_server
 

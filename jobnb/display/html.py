@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jobnb.display.words import (
     COLORS,
     SYMBOLS,
+    as_of,
     duration,
     message,
     moment,
@@ -65,6 +66,11 @@ def bar(fraction: float, width: int = 140) -> str:
 def number(fraction: float) -> str:
     """A fraction in percent, as wide as 100 %: what stands behind it does not move."""
     return f'<span style="display:inline-block;min-width:36px">{percent(fraction)}</span>'
+
+
+def said_now(shown: str) -> str:
+    """What is shown of jobs that go on, with the time at which it was so."""
+    return f'{shown}<div style="{FONT};{DIM};padding-left:13px">{as_of()}</div>'
 
 
 def job_card(job: Job) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from jobnb.display import html
+from jobnb.display.words import as_of
 
 if TYPE_CHECKING:
     from jobnb.jupyter.board import Board
@@ -134,14 +134,13 @@ class DocumentView:
         """Replace what is shown by how things are, and say at what time."""
         if board.is_over:
             return 0
-        at = time.strftime("as of %H:%M:%S")
         data = self._bundle(board)
         if data == self._shown:
             return 0
         self._shown = dict(data)
-        data["text/plain"] += f"  {at}"
+        data["text/plain"] += f"  {as_of()}"
         if self._with_html:
-            data["text/html"] += f'<div style="{html.FONT};{html.DIM};padding-left:13px">{at}</div>'
+            data["text/html"] = html.said_now(data["text/html"])
         self._shell.update(data, self._display_id, board.cell)
         return 1
 

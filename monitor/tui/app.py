@@ -102,7 +102,7 @@ class MonitorApp(Acting):
         self.pace = Pace(source, options.refresh)
         self.overview: Overview | None = None
         self._last_tick = time.monotonic()
-        self._said_until = 0.0
+        self._said, self._said_until = ("", ""), 0.0
         self._complaint = ""
         self._overviews: Feed[str] = Feed("overview", self._read_overview, self.post_message, self._overview_pause)
 
@@ -211,8 +211,7 @@ class MonitorApp(Acting):
         if page is None or not page.is_composed:
             return
         now = time.monotonic()
-        if now > self._said_until and self._said_until:
-            self.say("")
+        self._show_said()
         link = self.source.link()
         page.show_link(self.overview, link, held=self.pace.held)
         if link.status is LinkStatus.UP and self.pace.is_asleep:
@@ -270,9 +269,15 @@ class MonitorApp(Acting):
 
     def say(self, words: str, style: str = "", seconds: float = SAID) -> None:
         """Say something over the footer, for some seconds."""
-        self._said_until = time.monotonic() + seconds if words else 0.0
+        self._said, self._said_until = (words, style), time.monotonic() + seconds
+        self._show_said()
+
+    def _show_said(self) -> None:
+        """On the page that is seen, also if it came up after it was said."""
+        if time.monotonic() > self._said_until:
+            self._said = ("", "")
         if self.page is not None and self.page.is_composed:
-            self.page.say(words, style)
+            self.page.say(*self._said)
 
     def acted(self) -> None:
         """Something was done to jobs: show it at once."""

@@ -158,6 +158,8 @@ class Listing:
         """Put what was read into the table; returns how many lines were painted anew."""
         if wish.view != self.view:
             return 0
+        if not self.read_once:
+            self.table.now = window.as_of
         if not self.read_once and not self._same_lines():
             self.table.clear()
         elif self.view.is_following and not self.is_sorted and window.first == 0:

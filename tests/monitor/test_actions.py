@@ -145,7 +145,7 @@ def test_job_that_was_asked_to_stop_is_not_asked_again(
 def test_job_that_does_not_listen_is_stopped_by_force(
     client: str, source: PostgresSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "WATCH_SECONDS", 2.5)
+    monkeypatch.setattr(actions, "WATCH_SECONDS", 4)
     begun, enough = threading.Event(), threading.Event()
 
     def deaf() -> None:
@@ -330,7 +330,7 @@ def test_read_only_monitor_refuses_with_a_reason(settings: Any, add_jobs: AddJob
 def test_running_job_of_a_live_process_stops_and_the_outcome_says_so(
     client: str, source: PostgresSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "WATCH_SECONDS", 10)
+    monkeypatch.setattr(actions, "WATCH_SECONDS", 20)
     begun = threading.Event()
 
     def work() -> None:
@@ -351,7 +351,7 @@ def test_running_job_of_a_live_process_stops_and_the_outcome_says_so(
 def test_finished_job_of_a_live_process_runs_again(
     client: str, source: PostgresSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "WATCH_SECONDS", 10)
+    monkeypatch.setattr(actions, "WATCH_SECONDS", 20)
     runs: list[int] = []
     enough = threading.Event()
     jobnb.submit(enough.wait)  # a process with nothing to do looks rarely
@@ -362,7 +362,7 @@ def test_finished_job_of_a_live_process_runs_again(
     outcome = source.execute(source.plan(Action.RETRY, Target((handle.job_id,))))
 
     assert outcome.jobs[0].words.startswith(("ran again as ", "runs again as "))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while len(runs) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     enough.set()
@@ -370,7 +370,7 @@ def test_finished_job_of_a_live_process_runs_again(
 
 
 def wait_for_state(source: PostgresSource, job_id: UUID, state: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         row = source.rows([job_id]).get(job_id)
         if row is not None and row.state == state:

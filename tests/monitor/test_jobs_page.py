@@ -20,7 +20,7 @@ async def to_an_error(driver: Driver) -> None:
     while driver.table.current.state != "failed":
         before = driver.table.current
         await driver.press("n")
-        await driver.until(lambda: driver.table.current != before)
+        await driver.until(lambda passed=before: driver.table.current != passed)
 
 
 async def test_new_jobs_appear_on_top_while_the_list_follows() -> None:

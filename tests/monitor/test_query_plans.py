@@ -181,6 +181,16 @@ def test_new_jobs_are_counted_in_the_index_only(plans: Plans, middle: Mark) -> N
     assert found.buffers <= 40
 
 
+def test_jobs_between_two_near_places_are_counted_there(plans: Plans, database: Database) -> None:
+    wanted = filtered("state:failed")
+    upper, lower = (mark for _, mark in database.run(walk.walk, wanted, None, 400, 200).marks)
+    found = plans.of(places.count_between, wanted, upper, lower, 10**9)
+
+    assert found.result == 200
+    assert "jobs_created_idx" in found.indexes
+    assert found.buffers <= 1_000
+
+
 def test_next_failure_is_near(plans: Plans, middle: Mark) -> None:
     for older in (True, False):
         found = plans.of(window.next_failure, EVERYTHING, middle, older=older)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import difflib
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -122,9 +122,5 @@ def compare(driver: Driver, name: str) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(now, encoding="utf-8")
     before = path.read_text(encoding="utf-8")
-    assert now.split("\n\n")[0] == before.split("\n\n")[0], "the words of the screen changed"
-    assert now == before, "the colours of the screen changed"
-
-
-async def pause() -> None:
-    await asyncio.sleep(0)
+    changes = "\n".join(difflib.unified_diff(before.splitlines(), now.splitlines(), "kept", "now", lineterm="", n=0))
+    assert not changes, f"the screen {name} changed; look at it, then keep it:\n{changes}"

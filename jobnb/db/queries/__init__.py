@@ -1,5 +1,8 @@
 """Every statement jobnb sends, one plain function each: `read`, `change`, `record`, `logs`, `kernels`.
 
+Those that the monitor sends for many rows are in `window`, `walk`, `places` and `filtering` (lists), `counts`,
+`reports` and `detail` (numbers), `stream` (scripts), `bulk` (actions) and `server`.
+
 A query takes a connection first, never opens or commits anything, and returns models, never rows. They can be called
 with a SQLAlchemy connection of one's own, inside a transaction of one's own.
 """

@@ -13,11 +13,12 @@ from sqlalchemy import ColumnElement, Text, cast, delete, func, insert, literal,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import DateTime
 
+from jobnb.checks import check_id
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels
 from jobnb.errors import InvalidInput, InvalidTransition, JobNotFound
 from jobnb.ids import new_job_id
-from jobnb.models import Job, JobCreate, JobStatus, JobUpdate, check_id
+from jobnb.models import Job, JobCreate, JobStatus, JobUpdate
 from jobnb.values import encode_fields
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, literal, select, text, true
 
+from jobnb.checks import aware
 from jobnb.db.queries.filtering import ACTIVE
 from jobnb.db.queries.places import WITHOUT_TIME, above, at_or_below, continues
 from jobnb.db.queries.window import PROMPT
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels
-from jobnb.models import aware
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -34,6 +34,7 @@ class Counts(NamedTuple):
         kernels: how many processes have unfinished jobs.
         silent: how many of those gave no sign of life for 30 s.
         newest: the newest job's id.
+        deleted: how many rows of the table were ever deleted, as the server's statistics know it.
         as_of: the server's time.
     """
 
@@ -45,12 +46,18 @@ class Counts(NamedTuple):
     kernels: int
     silent: int
     newest: UUID | None
+    deleted: int
     as_of: datetime
 
 
-@statement(deadline=10.0)
+@statement(transaction=True, deadline=10.0)
 def count_changing(conn: Connection, base: Mark | None, silent_seconds: float) -> Counts:
-    """Count what changes all the time: unfinished and failed jobs, and those above a place (None: none)."""
+    """Count what changes all the time: unfinished and failed jobs, and those above a place (None: none).
+
+    By plain scans of the indexes: unlike bitmap scans they mark the entries of rows that are gone, so that the next
+    one passes over them. Between two vacuums 5,000 unfinished jobs may have 70,000 of them (measured: 450 ms, then 18).
+    """
+    conn.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
     active = select(jobs.c.status, jobs.c.kernel_id, jobs.c.created_at).where(ACTIVE).cte("active")
     active = active.prefix_with("MATERIALIZED", dialect="postgresql")
     queued = active.c.status == "scheduled"
@@ -72,14 +79,15 @@ def count_changing(conn: Connection, base: Mark | None, silent_seconds: float) -
     newer = literal(0) if base is None else select(func.count()).select_from(jobs).where(above(base)).scalar_subquery()
     newest = select(jobs.c.job_id).order_by(jobs.c.created_at.desc().nulls_last(), jobs.c.job_id.desc()).limit(1)
     told: Any = conn.execute(
-        select(*unfinished.c, failures, newer, *alive.c, newest.scalar_subquery(), func.clock_timestamp()).select_from(
-            unfinished.join(alive, true())
-        )
-    ).one()
-    waiting, unended, oldest, kinds, above_base, working_count, silent_count, newest_id, now = told
+        select(
+            *unfinished.c, failures, newer, *alive.c, newest.scalar_subquery(),
+            func.pg_stat_get_tuples_deleted(func.to_regclass("jobs")), func.clock_timestamp(),
+        ).select_from(unfinished.join(alive, true()))
+    ).one()  # fmt: skip
+    waiting, unended, oldest, kinds, above_base, working_count, silent_count, newest_id, deleted, now = told
     return Counts(
         waiting, unended - waiting, kinds or {}, above_base, aware(oldest), working_count, silent_count, newest_id,
-        now.astimezone(UTC),
+        deleted or 0, now.astimezone(UTC),
     )  # fmt: skip
 
 
@@ -102,11 +110,10 @@ def count_finished(conn: Connection, since: datetime) -> dict[datetime, tuple[in
     """How many jobs ended, and how many of them failed, in each second from one on that had any."""
     naive = since.astimezone(UTC).replace(tzinfo=None)
     second = func.date_trunc("second", jobs.c.finished_at).label("second")
+    failed = func.count().filter(jobs.c.status == "failed")
     recent = jobs.c.finished_at.between(naive, func.timezone("utc", func.clock_timestamp()))
-    ended = select(second, func.count()).where(recent).group_by(second)
-    failed = ended.where(jobs.c.status == "failed")
-    failures: dict[datetime, int] = {row[0]: row[1] for row in conn.execute(failed)}
-    return {at.replace(tzinfo=UTC): (count, min(count, failures.get(at, 0))) for at, count in conn.execute(ended)}
+    rows = conn.execute(select(second, func.count(), failed).where(recent).group_by(second))
+    return {at.replace(tzinfo=UTC): (count, failures) for at, count, failures in rows}
 
 
 # a loose scan: one look into the index for each type, however many rows it has (0.4 ms, where DISTINCT takes 174 ms)

@@ -126,8 +126,12 @@ def count_below(conn: Connection, wanted: Filter, mark: Mark) -> int:
 
 def count_between(conn: Connection, wanted: Filter, upper: Mark, lower: Mark, limit: int) -> int:
     """Count the wanted jobs above one place, from another one on, no further than `limit`."""
-    query = found(wanted, literal(1).label("one")).where(above(lower))
-    return _count(conn, query.where(at_or_below(upper) if lower.created is not None else not_above(upper)).limit(limit))
+    query = found(wanted, literal(1).label("one")).where(above(lower)).limit(limit)
+    if lower.created is None:
+        return _count(conn, query.where(not_above(upper)))
+    # the planner does not see that two comparisons of pairs bound a range, only that these two do
+    first, last = place_columns(upper)[0], place_columns(lower)[0]
+    return _count(conn, query.where(at_or_below(upper), jobs.c.created_at <= first, jobs.c.created_at >= last))
 
 
 def _count(conn: Connection, query: Select[Any]) -> int:

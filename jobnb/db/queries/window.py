@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, func, literal, select, true
 
+from jobnb.checks import aware
 from jobnb.db.queries.places import (
     NEWEST_FIRST,
     OLDEST_FIRST,
@@ -22,10 +23,9 @@ from jobnb.db.queries.places import (
     one_of,
     ordered,
 )
-from jobnb.db.rows import JobRow, Mark, kernel_label
+from jobnb.db.rows import FAILED_STATES, JobRow, Mark, kernel_label
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels
-from jobnb.models import aware
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select, Subquery
 
-    from jobnb.db.terms import Filter
+    from jobnb.db.terms import Filter, Term
 
 PROMPT = 4.0
 """Seconds that what is on screen may take to read."""
@@ -134,7 +134,10 @@ def next_failure(
     conn: Connection, wanted: Filter, start: Mark | None, *, older: bool, upper: Mark | None = None
 ) -> JobRow | None:
     """Read the nearest failed one of the wanted jobs below (`older`) or above a place, the place itself excluded."""
-    query = found(wanted, *_COLUMNS).where(jobs.c.status == "failed").limit(1)
+    query = found(wanted, *_COLUMNS).limit(1)
+    if not any(_wants_failures(term) for term in wanted.terms):
+        # said twice, the planner would take such jobs to be as rare as if the two had nothing to do with each other
+        query = query.where(jobs.c.status == "failed")
     if older:
         query = query.order_by(*NEWEST_FIRST)
         start = start or upper
@@ -146,6 +149,11 @@ def next_failure(
         query = query if upper is None else query.where(not_above(upper))
         pages = [query if start is None else query.where(above(start))]
     return next((rows[0] for page in pages if (rows := _read(conn, page).rows)), None)
+
+
+def _wants_failures(term: Term) -> bool:
+    states = {"unsuccessful", *FAILED_STATES}
+    return term.field == "state" and not term.negated and states.issuperset(term.values)
 
 
 @statement(deadline=PROMPT)

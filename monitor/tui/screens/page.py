@@ -26,14 +26,26 @@ if TYPE_CHECKING:
 class Saying(Static):
     """One line over the footer that tells what happened."""
 
+    _said = ("", "")
+
     def say(self, words: str, style: str) -> None:
         """Say something, instead of what was said before; an empty text says nothing."""
-        self.display = bool(words)
-        self.update(Content.styled(words, style) if words else Content(""))
+        if (words, style) != self._said:
+            self._said = (words, style)
+            self.display = bool(words)
+            self.update(Content.styled(words, style) if words else Content(""))
 
 
 class Page(Screen[None]):
     """A page; its own part comes from `compose_body`."""
+
+    is_composed = False
+    """True once its parts are there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._header, self._banner, self._saying = JobsHeader(), Banner(), Saying(id="saying")
+        self._saying.display = False
 
     @property
     def monitor(self) -> MonitorApp:
@@ -47,22 +59,19 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The whole page."""
-        yield JobsHeader()
-        yield Banner()
+        yield self._header
+        yield self._banner
         yield from self.compose_body()
-        saying = Saying(id="saying")
-        saying.display = False
-        yield saying
+        yield self._saying
         yield KeyBar()
 
     def compose_body(self) -> ComposeResult:
         """The page's own part."""
         yield from ()
 
-    @property
-    def is_composed(self) -> bool:
-        """True once its parts are there."""
-        return bool(self.query(Saying))
+    def on_mount(self) -> None:
+        """Its parts are there from here on."""
+        self.is_composed = True
 
     def on_resize(self) -> None:
         """A small terminal has no lines to give away."""
@@ -71,12 +80,12 @@ class Page(Screen[None]):
 
     def show_link(self, overview: Overview | None, link: LinkState, *, held: bool) -> None:
         """Draw the header and the banner."""
-        self.query_one(JobsHeader).show(overview, link, held=held)
-        self.query_one(Banner).show(link, self.monitor.key_of("app.reconnect"))
+        self._header.show(overview, link, held=held)
+        self._banner.show(link, self.monitor.key_of("app.reconnect"))
 
     def say(self, words: str, style: str = "") -> None:
         """Tell what happened."""
-        self.query_one(Saying).say(words, style)
+        self._saying.say(words, style)
 
     def look(self) -> None:
         """Read at once what is on this page."""

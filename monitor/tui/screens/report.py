@@ -79,6 +79,7 @@ class Report(Page):
         event.stop()
         rows, words = self.rows_of(event.report), self.words_of(event.report)
         table = self.table
+        table.tick(self.source.now())
         table.empty = self.EMPTY
         table.set_total(len(rows))
         table.put(0, rows)

@@ -40,12 +40,10 @@ class JobsHeader(Widget):
     def show(self, overview: Overview | None, link: LinkState, *, held: bool = False) -> None:
         """Draw these numbers, if they look different from those on screen."""
         self.overview, self.link, self.held = overview, link, held
-        if (looks := self._looks()) != self._shown:
+        looks = (_numbers(overview), freshness(link, held=held), link.server, link.access)
+        if looks != self._shown:
             self._shown = looks
             self.refresh()
-
-    def _looks(self) -> object:
-        return [line.spans for line in self._lines()], [line.plain for line in self._lines()]
 
     def render(self) -> Content:
         """The header, one or two lines."""
@@ -58,6 +56,14 @@ class JobsHeader(Widget):
         if height < 2:
             return [one_line(self.overview, self.link, width, held=self.held)]
         return two_lines(self.overview, self.link, width, held=self.held)
+
+
+def _numbers(overview: Overview | None) -> object:
+    """What the header shows of it: the same numbers a second later need no painting."""
+    if overview is None:
+        return None
+    ended = tuple(bucket.done + bucket.failed for bucket in overview.buckets)
+    return overview.counts, overview.total, ended if any(ended) else ()
 
 
 def freshness(link: LinkState, *, held: bool = False, short: bool = False) -> Part:
@@ -156,6 +162,8 @@ def _chart(overview: Overview, width: int, height: int) -> list[str]:
 
 def _where(link: LinkState) -> str:
     where = plain(link.server.where, 40)
+    if where.startswith("/"):  # the path of a socket says nothing to a person
+        where = f"{plain(link.server.database, 24)} on this machine"
     notes = [
         word
         for word, true in (("standby", link.server.is_standby), ("pooler", link.server.has_pooler))

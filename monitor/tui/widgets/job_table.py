@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -12,6 +14,9 @@ from monitor.tui.widgets.job_columns import job_columns
 from monitor.tui.widgets.table_view import GUTTER, TableView
 from monitor.tui.widgets.virtual_table import VirtualTable
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 
 class JobTable(VirtualTable[JobRow]):
     """Jobs by their id, in the columns that fit."""
@@ -19,10 +24,21 @@ class JobTable(VirtualTable[JobRow]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(job_columns(100), lambda job: job.job_id, id=id)
 
+    def tick(self, now: datetime) -> int:
+        """Let time pass; jobs that ended over a minute ago are older by a minute, once a minute."""
+        before, self.now = self.now, now
+        new_minute = before.minute != now.minute
+        shown = range(self.first, min(self.first + self.height, self.rows.total))
+        return self.repaint(line for line in shown if new_minute or _is_young(self.rows[line], now))
+
     def place_columns(self) -> None:
         """Choose the columns anew."""
         self.columns = job_columns(self.size.width)
         super().place_columns()
+
+
+def _is_young(job: JobRow | None, now: datetime) -> bool:
+    return job is None or job.is_active or job.created_at is None or (now - job.created_at).total_seconds() < 62
 
 
 class TableHead(Widget):
