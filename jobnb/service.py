@@ -282,7 +282,7 @@ class _Service:
             self._check_references(references)
             members += [f'"{key}":"{value}"' for key, value in references.items()]
         if "initial_data" in given:
-            members.append(f'"initial_data":{encode_fields(given["initial_data"]).json}')
+            members.append(f'"initial_data":{encode_fields("initial_data", given["initial_data"]).json}')
         return Options(job_type, name, timeout, retries, ",".join(members))
 
     def _check_references(self, references: dict[str, UUID]) -> None:
