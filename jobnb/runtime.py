@@ -345,7 +345,7 @@ class Runtime:
             if self._opened and written:
                 self.database.run(queries.leave, UUID(self.kernel_id))
         self.threads.close()
-        self.database.close()
+        self.database.close(is_away=at_exit and not written)
         if self._kernel_lock is not None and written and not self.executions.active:
             self._kernel_lock.release()
 

@@ -62,6 +62,7 @@ class Link:
         self.database = Database(settings, visiting=True)
         self._read_only = read_only
         self._recovery = recovery_of(settings, self.database) if recovers else None
+        self._may_recover = False
         self._lock = threading.Lock()
         self._running: dict[int, float] = {}
         self._succeeded: float | None = None
@@ -178,7 +179,7 @@ class Link:
 
     def _recover(self) -> None:
         """Close what dead processes left, about once a second; a look that finds nothing asks only the file system."""
-        if self._recovery is None:
+        if self._recovery is None or not self._may_recover:
             return
         try:
             self._recovery.look()
@@ -190,19 +191,16 @@ class Link:
     def _examine(self) -> tuple[Server, Access]:
         """Look at the other side, once a connection: it may be another server than the last time."""
         found = self.database.run(server.facts)
-        url = self.database.url
-        host = (url.host if url else None) or ""
-        if found.is_standby or found.is_read_only:
-            self._recovery = None
+        self._may_recover = not (found.is_standby or found.is_read_only)
         known = Server(
             where=self.database.where,
             version=found.version,
             database=found.database,
             role=found.role,
-            is_embedded=url is None,
+            is_embedded=self.database.url is None,
             is_standby=found.is_standby,
             has_pooler=found.has_pooler,
-            sleeps=host.endswith(".neon.tech"),
+            sleeps=self.database.sleeps,
         )
         return known, self._access(found)
 
