@@ -305,7 +305,7 @@ class _Service:
     def _check_can_run(self, runtime: Runtime, job_id: UUID) -> str:
         execution = runtime.execution_of(job_id)
         if execution is not None:
-            raise InvalidTransition(job_id, execution.status, "run a second time")
+            raise InvalidTransition(job_id, execution.status, "in_progress again")
         job: Job | None = runtime.run(queries.get_job, job_id)
         if job is None:
             raise JobNotFound(job_id)
