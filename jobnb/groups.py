@@ -205,7 +205,7 @@ def wait(handles: Iterable[JobHandle[R]], timeout: float | None = None) -> Waite
     handles = list(handles)
     try:
         for handle in handles:
-            (outcome.done if handle.wait(max(0.0, deadline - time.monotonic())) else outcome.not_done).add(handle)
+            (outcome.done if handle.wait(_left(deadline)) else outcome.not_done).add(handle)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(stopped_waiting(handles)) from None
     return outcome

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from jobnb.db import queries
 from jobnb.display import html, outlet, text
@@ -248,6 +248,11 @@ class JobHandle(SeenJob, Generic[R]):
         outlet.show([self])
 
     # -- helpers
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a JobHandle can't be pickled or copied: pass job.job_id ({self._id}), and use jobnb.get there"
+        )
 
     def _wait_or_raise(self, timeout: float | None) -> None:
         __tracebackhide__ = True

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import pickle
 import threading
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
+from uuid import uuid4
 
 import pytest
 
@@ -146,3 +148,29 @@ def answers_of_a_child(ask: Callable[[], str]) -> Callable[[], str]:
         return answer
 
     return answers
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        jobnb.JobFailed(uuid4(), "message", "traceback"),
+        jobnb.JobTimeout(uuid4(), "message"),
+        jobnb.JobNotFound(uuid4()),
+        jobnb.AmbiguousJobId("abcd", [uuid4()]),
+        jobnb.InvalidTransition(uuid4(), "done", "failed"),
+        jobnb.InvalidInput("words", "argument"),
+        jobnb.ResultNotStored(uuid4(), "reason", "preview"),
+        jobnb.DatabaseUnavailable("words", "08006"),
+        jobnb.StopRequested("timeout"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_survives_pickling(error: BaseException) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_pickling_a_handle_says_what_to_pass_instead() -> None:
+    handle = jobnb.submit(int)
+    with pytest.raises(TypeError, match=rf"pass job\.job_id \({handle.job_id}\), and use jobnb\.get"):
+        pickle.dumps(handle)
