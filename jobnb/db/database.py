@@ -91,6 +91,11 @@ class Database:
         """The server in words, without its password."""
         return self.url.display if self.url else f"the embedded server in {self.embedded and self.embedded.home}"
 
+    @property
+    def sleeps(self) -> bool:
+        """True if the server is one that falls asleep when nobody uses it, and is paid for by the hour otherwise."""
+        return self.url is not None and (self.url.host or "").endswith(".neon.tech")
+
     def redact(self, text: str) -> str:
         """`text` with this database's password taken out."""
         return self.url.redact(text) if self.url else text
@@ -196,14 +201,19 @@ class Database:
             return False
         return True
 
-    def close(self) -> None:
-        """Close the idle connections and leave the embedded server, which stops if nobody else uses it."""
+    def close(self, *, is_away: bool = False) -> None:
+        """Close the idle connections and leave the embedded server, which stops if nobody else uses it.
+
+        Args:
+            is_away: this process ends, and the server did not answer lately: it is left as it is, because stopping it
+                might take long.
+        """
         self._closed = True
         self._readers.dispose()
         if self._writing is not None:
             self._writing.close()
         if self.embedded is not None:
-            self.embedded.release(self)
+            self.embedded.leave_running() if is_away else self.embedded.release(self)
 
     def forget(self) -> None:
         """After a fork, in the child: drop the parent's connections without closing them."""

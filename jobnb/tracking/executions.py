@@ -57,5 +57,7 @@ class Executions:
         return (execution for execution in list(self.active.values()) if execution.owner is owner)
 
     def _tidy(self) -> None:
-        self._known = {job_id: one for job_id, one in list(self._known.items()) if one() is not None}
+        # in place: other threads add jobs meanwhile
+        for job_id in [job_id for job_id, one in list(self._known.items()) if one() is None]:
+            self._known.pop(job_id, None)
         self._tidy_at = max(TIDY_AFTER, 2 * len(self._known))

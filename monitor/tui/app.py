@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -72,6 +74,10 @@ def run(source: Source, options: Options) -> int:
         ConfigurationError: `monitor.toml` can't be read, or names something that there is not.
     """
     app = MonitorApp(source, options, load_preferences(options.home / "monitor.toml"))
+    # a warning on standard error would be drawn over the screen, which is on it too
+    logging.getLogger("jobnb").addHandler(logging.NullHandler())
+    for name in ("COLUMNS", "LINES"):  # exported by a shell, they would be believed even after the window has changed
+        os.environ.pop(name, None)
     try:
         app.run(mouse=options.mouse)
     finally:

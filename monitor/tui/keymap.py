@@ -76,6 +76,14 @@ JOBS = (
 
 JOB = (
     Key("job.cancel", "c", "cancel", "cancel", "ask to stop: the row, or the marked ones", changes=True),
+    Key(
+        "job.force",
+        "C",
+        "force",
+        "",
+        "stop by force: raise an error in code that does not listen",
+        changes=True,
+    ),
     Key("job.retry", "r", "retry", "retry", "run again, as a new job", changes=True),
     Key("job.delete", "D,delete", "delete", "", "delete finished jobs with their logs and values", changes=True),
     Key("job.undo", "u", "undo", "", "undo the last action, while that is possible", changes=True),

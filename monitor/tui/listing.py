@@ -165,7 +165,7 @@ class Listing:
         elif self.view.is_following and not self.is_sorted and window.first == 0:
             self._shift(window.rows)
         self._shown, self.read_once = self.view, True
-        if self.view.is_following:
+        if self.view.is_following and window.head is not None:  # only the lines on top tell it
             self.head = window.head
         self.total, self.newer, self.search, self.note = window.total, window.newer, window.search, window.note
         return self._fill(wish, window)

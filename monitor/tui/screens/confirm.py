@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     Action.CANCEL: ("Ask {jobs} to stop", "Ask to stop"),
+    Action.FORCE: ("Stop {jobs} by force", "Stop by force"),
     Action.RETRY: ("Run {jobs} again", "Run again"),
     Action.DELETE: ("Delete {jobs} for good", "Delete"),
 }

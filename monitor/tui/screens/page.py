@@ -117,6 +117,10 @@ class Page(Screen[None]):
         """Ask for jobs to stop."""
         self.monitor.act(Action.CANCEL, self.target())
 
+    def action_force(self) -> None:
+        """Stop jobs whose code does not listen."""
+        self.monitor.act(Action.FORCE, self.target())
+
     def action_retry(self) -> None:
         """Run jobs again."""
         self.monitor.act(Action.RETRY, self.target())

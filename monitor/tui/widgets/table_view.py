@@ -74,8 +74,8 @@ class TableView(ScrollView, Generic[Row], can_focus=True):
 
     @property
     def height(self) -> int:
-        """How many lines are on screen."""
-        return max(1, self.scrollable_content_region.height)
+        """How many lines are on screen; a guess before there is a screen."""
+        return self.scrollable_content_region.height or 40
 
     def on_screen(self, line: int) -> bool:
         """True if the line is on screen."""

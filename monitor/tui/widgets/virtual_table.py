@@ -132,6 +132,7 @@ class VirtualTable(TableView[Row]):
         elif self.cursor >= self.first + self.height:
             self.scroll_to(y=self.cursor - self.height + 1, animate=False, force=True)
         self.repaint({before, self.cursor})
+        self._under = None  # on a line that is not read yet, whatever it holds is meant
         self._notice_row()
 
     def _follow_row(self) -> None:
