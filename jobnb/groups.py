@@ -152,7 +152,7 @@ class JobList(list[Job]):
         return text.job_table(self)
 
     def _repr_html_(self) -> str:
-        heading = f"{len(self):,} jobs, newest first"
+        heading = "1 job" if len(self) == 1 else f"{len(self):,} jobs, newest first"
         if any(not job.status.is_final for job in self):
             heading += f", {as_of()}"
         return html.job_table(self, heading if self else "")
