@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -31,7 +32,6 @@ from monitor.tui.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from textual.binding import BindingType
     from textual.screen import Screen
@@ -91,7 +91,7 @@ class MonitorApp(Acting):
     """See the module."""
 
     TITLE = "jobnb monitor"
-    CSS_PATH = "monitor.tcss"
+    CSS_PATH = Path(__file__).parent / "monitor.tcss"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     COMMANDS: ClassVar[set[Any]] = {MonitorCommands}

@@ -108,6 +108,8 @@ def looks(driver: Driver) -> str:
         at, runs = 0, []
         for segment in strip.simplify():
             end = at + segment.cell_length
+            if end == at:
+                continue
             runs.append(f"{at}-{end} {segment.style}")
             at = end
         colours.append(f"{number}: " + "; ".join(runs))
