@@ -162,7 +162,7 @@ class Database:
 
         Raises:
             DatabaseUnavailable: no connection.
-                SchemaMismatch: the tables were made by a newer jobnb, or are missing where a visitor makes none.
+            SchemaMismatch: the tables were made by a newer jobnb, or are missing where a visitor makes none.
         """
         if self._schema_checked:
             return
