@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
@@ -228,7 +229,7 @@ class JobHandle(SeenJob, Generic[R]):
         """
         if follow:
             return self._follow()  # type: ignore[return-value] # an iterator of the same lines
-        return JobLogs(self._runtime.run(queries.get_logs, self.job_id))
+        return JobLogs(self._runtime.run(queries.get_logs, self.job_id, limit=sys.maxsize))
 
     # -- how it looks
 

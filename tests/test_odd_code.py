@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 import jobnb
@@ -174,3 +175,16 @@ def test_pickling_a_handle_says_what_to_pass_instead() -> None:
     handle = jobnb.submit(int)
     with pytest.raises(TypeError, match=rf"pass job\.job_id \({handle.job_id}\), and use jobnb\.get"):
         pickle.dumps(handle)
+
+
+def test_a_long_log_is_given_whole(client: str) -> None:
+    handle = jobnb.submit(int)
+    assert handle.result(10) == 0
+    handle.refresh()
+    with psycopg.connect(client) as connection:
+        connection.execute(
+            "INSERT INTO job_logs (job_id, n, at, stream, line) "
+            "SELECT %s, n, now(), 'stdout', 'line' FROM generate_series(1, 100001) AS n",
+            [handle.job_id],
+        )
+    assert len(handle.logs()) == 100_001
