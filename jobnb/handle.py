@@ -116,8 +116,10 @@ class JobHandle(SeenJob, Generic[R]):
             InvalidInput: `timeout` is no number of seconds, 0 or more.
         """
         __tracebackhide__ = True
-        began, deadline = time.monotonic(), deadline_after(timeout)
-        execution = self._execution
+        deadline, execution = deadline_after(timeout), self._execution
+        if execution is not None and execution.is_final:
+            return True
+        began = time.monotonic()
         try:
             if execution is None:
                 return self._wait_elsewhere(deadline)
