@@ -133,21 +133,24 @@ class JobCancelled(JobFailed):
     """The job was stopped, or never started, because somebody asked for it."""
 
     def _text(self) -> str:
-        return f"job {self.job_id} was cancelled: {self.error_message}"
+        begins = self.error_message.startswith("cancelled")
+        return f"job {self.job_id} was {'' if begins else 'cancelled: '}{self.error_message}"
 
 
 class JobTimeout(JobFailed, TimeoutError):
     """The job took longer than its own `timeout`."""
 
     def _text(self) -> str:
-        return f"job {self.job_id} timed out: {self.error_message}"
+        begins = self.error_message.startswith("timed out")
+        return f"job {self.job_id} {'' if begins else 'timed out: '}{self.error_message}"
 
 
 class JobLost(JobFailed):
     """The process that ran the job went away before the job ended."""
 
     def _text(self) -> str:
-        return f"job {self.job_id} was lost: {self.error_message}"
+        begins = self.error_message.startswith("lost")
+        return f"job {self.job_id} was {'' if begins else 'lost: '}{self.error_message}"
 
 
 class WaitTimeout(JobnbError, TimeoutError):

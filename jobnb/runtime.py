@@ -306,12 +306,12 @@ class Runtime:
                 self._retry(job_id, retry_of)
 
     def _retry(self, job_id: UUID, retry_of: UUID) -> None:
-        original = self.execution_of(retry_of)
-        if original is None:
+        call = self.executions.call_of(str(retry_of))
+        if call is None:
             message = "the process no longer has the function and its arguments: submit it again"
             self.database.run(queries.fail_job, job_id, message)
             return
-        self.adopt(job_id, original.work, original.fn, original.args, original.kwargs, original.owner)
+        self.adopt(job_id, *call)
 
     # -- the end
 

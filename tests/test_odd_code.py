@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
+import gc
 import logging
 import os
 import pickle
 import threading
+import weakref
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 from unittest import mock
 from uuid import uuid4
@@ -16,6 +20,9 @@ import psycopg
 import pytest
 
 import jobnb
+from jobnb.calls import look_up
+from jobnb.options import PLAIN
+from jobnb.tracking.work import accept, make_work
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -188,3 +195,43 @@ def test_a_long_log_is_given_whole(client: str) -> None:
             [handle.job_id],
         )
     assert len(handle.logs()) == 100_001
+
+
+class Big:
+    """Something whose end can be seen."""
+
+
+def test_a_failed_job_that_nobody_holds_keeps_its_call_and_not_its_variables() -> None:
+    seen: list[weakref.ref[Big]] = []
+    calls = []
+
+    def fail() -> None:
+        big = Big()
+        seen.append(weakref.ref(big))
+        calls.append(1)
+        raise ValueError("on purpose")
+
+    job = jobnb.submit(fail)
+    assert isinstance(job.exception(20), ValueError)
+    job_id = job.job_id
+    del job
+    gc.collect()
+    assert seen[0]() is None
+    again = jobnb.get(job_id).retry()
+    assert again.wait(20)
+    assert len(calls) == 2
+
+
+def test_executors_of_other_processes_are_refused_before_a_row_is_written() -> None:
+    with ProcessPoolExecutor(1) as executor, pytest.raises(jobnb.ConfigurationError, match="ProcessPoolExecutor"):
+        jobnb.submit(int, executor=executor)
+    assert jobnb.jobs() == []
+
+
+def test_a_start_that_a_spool_keeps_says_nothing_of_progress() -> None:
+    work = make_work(look_up(int), PLAIN, None, "00000000-0000-0000-0000-000000000001")
+    execution, _ = accept(work, int, (), {}, contextvars.copy_context())
+    execution.status, execution.fraction = "in_progress", 0.25
+    start, progress = execution.events()
+    assert "progress" not in start.members.replace("in_progress", "")
+    assert '"progress":0.25' in progress.members

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +44,9 @@ def train(model: str, epochs: int) -> dict[str, float]:
     return {"accuracy": 0.967}
 
 
-async def take(size: tuple[int, int], name: str, *keys: str) -> None:
+async def take(settings: Settings, size: tuple[int, int], name: str, *keys: str) -> None:
     """One picture of the program after some keys."""
-    settings = Settings.load()
-    app = MonitorApp(PostgresSource(settings), Options(settings.home, "", None, None, False), Preferences())
+    app = MonitorApp(PostgresSource(settings), Options(settings.home, mouse=False), Preferences())
     async with app.run_test(size=size) as pilot:
         await pilot.pause(4)
         for key in keys:
@@ -64,18 +65,18 @@ def as_png(picture: Path, target: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-async def take_all() -> None:
-    await take((150, 40), "monitor-jobs")
-    await take((150, 40), "monitor-detail", "enter")
-    await take((150, 40), "monitor-errors", "x")
-    await take((60, 20), "monitor-narrow")
+async def take_all(settings: Settings) -> None:
+    await take(settings, (150, 36), "monitor-jobs")
+    await take(settings, (150, 36), "monitor-detail", *["down"] * 6, "enter", "l")
+    await take(settings, (150, 30), "monitor-errors", "x")
+    await take(settings, (60, 20), "monitor-narrow")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     home = Path(tempfile.mkdtemp(prefix="jobnb-pictures-"))
-    jobnb.configure(home=home, max_workers=4)  # type: ignore[arg-type]
+    jobnb.configure(home=home, max_workers=6)  # type: ignore[arg-type]
     runtime = default_service().runtime
     runtime.open()
     assert runtime.database.embedded is not None
@@ -85,19 +86,25 @@ def main() -> None:
         [sys.executable, str(ROWS), "--rows", str(parser.parse_args().rows), "--database-url", url], check=True
     )
     models = ["nearest neighbours", "naive bayes", "random forest", "gradient boosting", "support vectors", "ridge"]
-    for number in range(12):
-        jobnb.submit(train, models[number % 6], 400, job_type="train.wine", name=f"{models[number % 6]} on wine")
-    time.sleep(5)
-    jobnb.configure(database_url=url)
-    import os
+    with redirect_stdout(StringIO()):
+        jobnb.map(wait, [0.1] * 160, job_type="score.wine", name="score a batch")
+        time.sleep(6)
+        for number in range(9):
+            epochs = 250 - 20 * number
+            jobnb.submit(train, models[number % 6], epochs, job_type="train.wine", name=f"{models[number % 6]} on wine")
+        time.sleep(4)
+        take_pictures(url, home)
+    runtime.close()
+    shutil.rmtree(home, ignore_errors=True)
 
-    os.environ["DATABASE_URL"] = url
-    try:
-        asyncio.run(take_all())
-    finally:
-        os.environ.pop("DATABASE_URL")
-        runtime.close()
-        shutil.rmtree(home, ignore_errors=True)
+
+def wait(seconds: float) -> None:
+    """A job that only ends."""
+    time.sleep(seconds)
+
+
+def take_pictures(url: str, home: Path) -> None:
+    asyncio.run(take_all(Settings.load(database_url=url, home=home)))
 
 
 if __name__ == "__main__":

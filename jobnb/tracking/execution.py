@@ -248,9 +248,10 @@ class Execution:
         if self.status == "in_progress":
             now = (self.fraction, self.message)
             if self.start_recorded < self.attempt:
-                self.start_recorded, self._told = self.attempt, now
-                events.append(self._event(EventKind.START, self.progress_text()))
-            elif now != self._told:
+                self.start_recorded = self.attempt
+                # without its progress: the spool keeps this one, and a replay must not set the row back
+                events.append(self._event(EventKind.START, ""))
+            if now != self._told:
                 self._told = now
                 events.append(self._event(EventKind.PROGRESS, self.progress_text()))
         if self.log is not None and (lines := self.log.drain()):
