@@ -76,8 +76,9 @@ def run(source: Source, options: Options) -> int:
     app = MonitorApp(source, options, load_preferences(options.home / "monitor.toml"))
     # a warning on standard error would be drawn over the screen, which is on it too
     logging.getLogger("jobnb").addHandler(logging.NullHandler())
-    for name in ("COLUMNS", "LINES"):  # exported by a shell, they would be believed even after the window has changed
-        os.environ.pop(name, None)
+    if not os.environ.get("TEXTUAL_DRIVER"):  # a browser tells its size this way
+        for name in ("COLUMNS", "LINES"):  # exported by a shell, they would be believed when the window has changed
+            os.environ.pop(name, None)
     try:
         app.run(mouse=options.mouse)
     finally:
