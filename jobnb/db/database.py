@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from jobnb.db import certificates, isolation, schema
 from jobnb.db.deadline import Watchdog, connect_within
 from jobnb.db.embedded import EmbeddedServer, embedded_server
+from jobnb.db.kept import KeptConnection
 from jobnb.db.statement import deadline_of, needs_transaction
 from jobnb.db.translate import translated
 from jobnb.db.urls import DatabaseURL, normalize
@@ -78,7 +79,7 @@ class Database:
         if not visiting:
             event.listen(self._readers, "checkout", self._ping)
         self._may_make_tables = self.embedded is not None or not visiting
-        self._writing: psycopg.Connection[Any] | None = None
+        self._writing = KeptConnection(self._connect_to_write, self._watchdog)
         self._threads: DaemonPool[Callable[[], object]] = DaemonPool(4, "jobnb-db", lambda call: call())
         self._schema_checked = self._closed = False
         self._opening = threading.Lock()
@@ -144,19 +145,18 @@ class Database:
         self.open()
         try:
             with translated(self.where, self.redact):
-                connection = self._writing
-                if connection is None or connection.closed:
-                    connection = self._writing = self._connect()
-                    connection.autocommit = True
-                    # never elsewhere: a pooler hands the next transaction to a session that knows nothing of it
-                    connection.prepare_threshold = None if self.embedded is None else 0
-                with self._watchdog.limit(connection, deadline_of(statement)):
-                    statement(connection, *texts)
+                self._writing.run(statement, *texts)
         except DatabaseUnavailable:
             # after a failover it may lead to a server that only reads, for as long as it is kept
-            if self._writing is not None:
-                self._writing.close()
+            self._writing.drop()
             raise
+
+    def _connect_to_write(self) -> psycopg.Connection[Any]:
+        connection = self._connect()
+        connection.autocommit = True
+        # never elsewhere: a pooler hands the next transaction to a session that knows nothing of it
+        connection.prepare_threshold = None if self.embedded is None else 0
+        return connection
 
     def write_apart(self, statement: Callable[..., None], *texts: str) -> None:
         """Run a statement of the recorder for somebody else than its thread; errors are those of `run`."""
@@ -210,15 +210,14 @@ class Database:
         """
         self._closed = True
         self._readers.dispose()
-        if self._writing is not None:
-            self._writing.close()
+        self._writing.close()
         if self.embedded is not None:
             self.embedded.leave_running() if is_away else self.embedded.release(self)
 
     def forget(self) -> None:
         """After a fork, in the child: drop the parent's connections without closing them."""
         self._readers.dispose(close=False)
-        self._writing = None  # psycopg knows that it belongs to another process
+        self._writing.forget()
 
     def _run(
         self,

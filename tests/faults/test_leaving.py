@@ -324,6 +324,25 @@ async def test_closing_an_async_service_does_not_block_the_loop(connected: str) 
     until(lambda: audit.report(connected).done == 1)
 
 
+def test_closing_while_the_writer_waits_for_a_dead_connection_frees_nothing_under_it(
+    through_proxy: str, proxy: ChaosProxy
+) -> None:
+    service = jobnb.SyncJobService()
+    runtime = service.runtime
+    assert service.submit(int, 1).result() == 1
+    runtime.recorder.settle(10)
+    proxy.mode = Mode.BLACK_HOLE
+    assert service.submit(int, 2).result() == 2
+    until(lambda: runtime.database._writing.in_use)
+    (writer,) = [thread for thread in threading.enumerate() if thread is runtime.recorder._thread]
+    runtime.close()
+    writer.join(2)  # far less than the deadline of its statement: its own connection was cut, and it closed it itself
+    assert not writer.is_alive()
+    connection = runtime.database._writing._connection
+    assert connection is not None
+    assert connection.closed
+
+
 def test_closing_a_service_during_an_outage_ends_within_its_grace(through_proxy: str, proxy: ChaosProxy) -> None:
     service = jobnb.SyncJobService()
     assert service.submit(int, 1).result() == 1
