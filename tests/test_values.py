@@ -354,6 +354,8 @@ def same(left: Any, right: Any) -> bool:
     compare = _SAME.get(type(left))
     if compare is not None:
         return compare(left, right)
+    if isinstance(left, np.floating) and np.isnan(left):
+        return bool(np.isnan(right))  # which of the NaNs is not kept, as with Python's own
     if isinstance(left, np.generic):
         return same(np.asarray(left), np.asarray(right))
     if dataclasses.is_dataclass(left):
