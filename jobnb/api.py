@@ -55,7 +55,7 @@ def configure(
         executor: where jobs run; None for jobnb's own threads. The caller owns it.
         max_workers: how many jobs run at once in jobnb's own threads.
         display: how jobs show themselves in a notebook: auto, widget, html, text or none.
-        settings: any other field of `Settings`: home, log_lines, exit_grace, auto_progress.
+        settings: any other field of `Settings`: home, log_lines, exit_grace, lease, auto_progress.
 
     Raises:
         ConfigurationError: a value that can't be right.

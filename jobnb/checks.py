@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import threading
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from jobnb.states import ERROR_KINDS, JobStatus
 
 JOB_TYPE_LIMIT = 50
 """Characters that fit in `jobs.job_type`."""
+MOST_SECONDS = threading.TIMEOUT_MAX
+"""More than Python can wait: some 292 years."""
 
 
 def check_job_type(value: object) -> str:
@@ -94,12 +96,12 @@ def check_limit(value: object) -> int:
 
 
 def check_seconds(argument: str, value: object) -> float:
-    """Return `value` if it is a positive, finite number of seconds.
+    """Return `value` if it is a positive number of seconds that Python can wait for.
 
     Raises:
         InvalidInput: anything else; texts are refused.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MOST_SECONDS:
         return float(value)
     raise InvalidInput(
         f"{argument} is {value!r:.80}: give a positive number of seconds, or None for no limit", argument=argument

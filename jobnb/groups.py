@@ -8,13 +8,12 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from jobnb import frames
-from jobnb.checks import check_seconds
 from jobnb.display import html, outlet, text
 from jobnb.display.overview import overview_html, overview_of
 from jobnb.display.words import as_of
 from jobnb.errors import WaitTimeout
 from jobnb.models import Job
-from jobnb.waiting import SLICE, all_ended, stopped_waiting
+from jobnb.waiting import SLICE, all_ended, deadline_after, stopped_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +62,7 @@ class JobGroup(Generic[R]):
             Exception: what the first failed one (in order) raised.
         """
         __tracebackhide__ = True
-        deadline = _deadline(timeout)
+        deadline = deadline_after(timeout)
         try:
             return JobResults([handle.result(_left(deadline)) for handle in self._handles], self)
         except KeyboardInterrupt:
@@ -72,7 +71,7 @@ class JobGroup(Generic[R]):
     def exceptions(self, timeout: float | None = None) -> list[BaseException | None]:
         """Wait for all and return what each raised; None for those that are done."""
         __tracebackhide__ = True
-        deadline = _deadline(timeout)
+        deadline = deadline_after(timeout)
         try:
             return [handle.exception(_left(deadline)) for handle in self._handles]
         except KeyboardInterrupt:
@@ -153,7 +152,7 @@ class JobList(list[Job]):
         return text.job_table(self)
 
     def _repr_html_(self) -> str:
-        heading = f"{len(self):,} jobs, newest first"
+        heading = "1 job" if len(self) == 1 else f"{len(self):,} jobs, newest first"
         if any(not job.status.is_final for job in self):
             heading += f", {as_of()}"
         return html.job_table(self, heading if self else "")
@@ -174,7 +173,7 @@ def as_completed(handles: Iterable[JobHandle[R]], timeout: float | None = None) 
         WaitTimeout: not all have ended after `timeout` seconds in all.
     """
     __tracebackhide__ = True
-    deadline = _deadline(timeout)
+    deadline = deadline_after(timeout)
     ended: SimpleQueue[JobHandle[R]] = SimpleQueue()
     waiting = list(dict.fromkeys(handles))
     for one in waiting:
@@ -201,12 +200,12 @@ def _next(ended: SimpleQueue[JobHandle[R]], deadline: float, waiting: list[JobHa
 def wait(handles: Iterable[JobHandle[R]], timeout: float | None = None) -> Waited[R]:
     """Wait until all have ended, or `timeout` seconds are over."""
     __tracebackhide__ = True
-    deadline = _deadline(timeout)
+    deadline = deadline_after(timeout)
     outcome: Waited[R] = Waited(set(), set())
     handles = list(handles)
     try:
         for handle in handles:
-            (outcome.done if handle.wait(max(0.0, deadline - time.monotonic())) else outcome.not_done).add(handle)
+            (outcome.done if handle.wait(_left(deadline)) else outcome.not_done).add(handle)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(stopped_waiting(handles)) from None
     return outcome
@@ -225,9 +224,5 @@ async def gather(*handles: JobHandle[R]) -> list[R]:
     return [await handle for handle in handles]
 
 
-def _deadline(timeout: float | None) -> float:
-    return float("inf") if timeout is None else time.monotonic() + check_seconds("timeout", timeout)
-
-
 def _left(deadline: float) -> float | None:
-    return None if deadline == float("inf") else max(0.001, deadline - time.monotonic())
+    return None if deadline == float("inf") else max(0.0, deadline - time.monotonic())

@@ -7,12 +7,13 @@ memory and gives the live object back; anywhere else it reads the row.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
-from jobnb.checks import check_seconds
 from jobnb.db import queries
 from jobnb.display import html, outlet, text
 from jobnb.display.words import as_of
@@ -24,8 +25,9 @@ from jobnb.errors import (
 from jobnb.models import Job, JobStatus, LogLine
 from jobnb.outcome import failure_of, stored_value
 from jobnb.seen import SeenJob
+from jobnb.tracking.progress import current_execution
 from jobnb.tracking.snapshot import snapshot
-from jobnb.waiting import SLICE, all_ended, stopped_waiting
+from jobnb.waiting import SLICE, all_ended, deadline_after, stopped_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -38,6 +40,8 @@ R = TypeVar("R")
 _log = logging.getLogger("jobnb")
 FIRST_LOOK, LAST_LOOK = 0.05, 1.0
 """Seconds between two looks at the row of a job that runs elsewhere."""
+NO_THREAD_AFTER = 2.0
+"""Seconds a job waits for another one to start before it hears why that may take for ever."""
 
 
 class JobHandle(SeenJob, Generic[R]):
@@ -48,6 +52,12 @@ class JobHandle(SeenJob, Generic[R]):
     def __init__(self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None) -> None:
         super().__init__(job_id, execution, job)
         self._runtime = runtime
+
+    @property
+    def _execution(self) -> Execution | None:
+        """The job, if it is in this process; after a fork it goes on in the parent, and the child reads the row."""
+        execution = self._started_here
+        return None if self._runtime.is_left_behind and execution is not None and not execution.is_final else execution
 
     # -- what it is
 
@@ -101,15 +111,23 @@ class JobHandle(SeenJob, Generic[R]):
         """Wait for the end; True if it came within `timeout` seconds.
 
         An interrupt stops the waiting, not the job. An outage of the database is waited through.
+
+        Raises:
+            InvalidInput: `timeout` is no number of seconds, 0 or more.
         """
         __tracebackhide__ = True
-        deadline = _deadline(timeout)
+        deadline, execution = deadline_after(timeout), self._execution
+        if execution is not None and execution.is_final:
+            return True
+        began = time.monotonic()
         try:
-            if self._execution is None:
+            if execution is None:
                 return self._wait_elsewhere(deadline)
-            while not self._execution.wait(min(SLICE, max(0.0, deadline - time.monotonic()))):
+            while not execution.wait(min(SLICE, max(0.0, deadline - time.monotonic()))):
                 if time.monotonic() >= deadline:
                     return False
+                if execution.status == "scheduled" and time.monotonic() - began > NO_THREAD_AFTER:
+                    self._tell_of_full_pool()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(stopped_waiting([self])) from None
         return True
@@ -148,12 +166,19 @@ class JobHandle(SeenJob, Generic[R]):
 
     def add_done_callback(self, fn: Callable[[JobHandle[R]], object]) -> None:
         """Call `fn(handle)` when the job has ended, in some thread; at once if it has. What it raises is logged."""
+        called = False
 
         def call() -> None:
+            nonlocal called
+            if called:
+                return  # it was interrupted
+            called = True
             try:
                 fn(self)
-            except Exception:
+            except BaseException as error:
                 _log.exception("jobnb: a done callback of job %s raised", self._id)
+                if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                    raise
 
         def wait_and_call() -> None:
             self.wait()
@@ -206,7 +231,7 @@ class JobHandle(SeenJob, Generic[R]):
         """
         if follow:
             return self._follow()  # type: ignore[return-value] # an iterator of the same lines
-        return JobLogs(self._runtime.run(queries.get_logs, self.job_id))
+        return JobLogs(self._runtime.run(queries.get_logs, self.job_id, limit=sys.maxsize))
 
     # -- how it looks
 
@@ -227,10 +252,13 @@ class JobHandle(SeenJob, Generic[R]):
 
     # -- helpers
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a JobHandle can't be pickled or copied: pass job.job_id ({self._id}), and use jobnb.get there"
+        )
+
     def _wait_or_raise(self, timeout: float | None) -> None:
         __tracebackhide__ = True
-        if timeout is not None and timeout != 0:
-            timeout = check_seconds("timeout", timeout)
         if not self.wait(timeout):
             raise WaitTimeout(f"job {self._id} has not ended within {timeout:g} s; it goes on, wait again or cancel it")
 
@@ -243,13 +271,9 @@ class JobHandle(SeenJob, Generic[R]):
             return execution.value  # type: ignore[no-any-return] # R is what the caller said
         error = execution.error
         assert error is not None
-        if not getattr(error, "__notes__", None):
-            short = self._id[-8:]
-            error.add_note(f"jobnb: raised in job {short}; jobnb.get('{short}').logs() has what it printed")
+        _add_note(error, self._id[-8:])
         # raising adds frames each time: begin anew at the user's own line
-        if not hasattr(error, "jobnb_trace"):
-            error.jobnb_trace = error.__traceback__  # type: ignore[attr-defined] # kept with the error itself
-        raise error.with_traceback(error.jobnb_trace)  # type: ignore[attr-defined]
+        raise BaseException.with_traceback(error, execution.trace)
 
     def _look(self) -> Job:
         if self._job is not None and self._job.status.is_final:
@@ -268,6 +292,19 @@ class JobHandle(SeenJob, Generic[R]):
         except DatabaseUnavailable as error:
             self._tell_of_outage(error)
             return False
+
+    def _tell_of_full_pool(self) -> None:
+        waiting = current_execution()
+        if waiting is None or self._is_told:
+            return
+        self._is_told = True
+        _log.warning(
+            "jobnb: job %s waits for job %s, which has not started, because jobs have taken all threads. If each of "
+            "them waits like this, none goes on: call the function itself, or allow more jobs at once with "
+            "jobnb.configure(max_workers=...)",
+            waiting.job_id[-8:],
+            self._id[-8:],
+        )
 
     def _tell_of_outage(self, error: DatabaseUnavailable) -> None:
         if not self._is_told:
@@ -327,5 +364,7 @@ class JobLogs(list[LogLine]):
         return str(self) or "(nothing was printed)"
 
 
-def _deadline(timeout: float | None) -> float:
-    return float("inf") if timeout is None else time.monotonic() + timeout
+def _add_note(error: BaseException, short: str) -> None:
+    with contextlib.suppress(Exception):  # a frozen dataclass, say, takes no note; the error itself matters more
+        if not getattr(error, "__notes__", None):
+            error.add_note(f"jobnb: raised in job {short}; jobnb.get('{short}').logs() has what it printed")

@@ -52,7 +52,7 @@ def make_options(runtime: Runtime, job_type: str, given: Mapping[str, Any]) -> O
         _check_references(runtime, references)
         members += [f'"{key}":"{value}"' for key, value in references.items()]
     if "initial_data" in given:
-        members.append(f'"initial_data":{encode_fields(given["initial_data"]).json}')
+        members.append(f'"initial_data":{encode_fields("initial_data", given["initial_data"]).json}')
     return Options(job_type, name, timeout, retries, ",".join(members))
 
 

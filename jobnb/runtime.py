@@ -31,6 +31,7 @@ from jobnb.errors import (
     JobNotFound,
     ServiceClosed,
 )
+from jobnb.executors.failure import summary
 from jobnb.executors.force import force_stop
 from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
@@ -79,7 +80,7 @@ class Runtime:
         self._heeded: set[UUID] = set()
         self._requests: dict[str, bool] = {}
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
-        self._opened = self.is_closed = self._told_of_home = False
+        self._opened = self.is_closed = self._told_of_home = self.is_left_behind = False
         self._kernel_lock: liveness.KernelLock | None = None
 
     # -- the doors to the database
@@ -305,12 +306,12 @@ class Runtime:
                 self._retry(job_id, retry_of)
 
     def _retry(self, job_id: UUID, retry_of: UUID) -> None:
-        original = self.execution_of(retry_of)
-        if original is None:
+        call = self.executions.call_of(str(retry_of))
+        if call is None:
             message = "the process no longer has the function and its arguments: submit it again"
             self.database.run(queries.fail_job, job_id, message)
             return
-        self.adopt(job_id, original.work, original.fn, original.args, original.kwargs, original.owner)
+        self.adopt(job_id, *call)
 
     # -- the end
 
@@ -352,7 +353,7 @@ class Runtime:
         """After a fork, in the child: everything here belongs to the parent."""
         self.recorder.forget()
         self.database.forget()
-        self.is_closed = True
+        self.is_closed = self.is_left_behind = True
 
     # -- helpers
 
@@ -393,7 +394,12 @@ class Runtime:
 
     def _run(self, execution: Execution) -> None:
         """What an executor runs. The context is copied here: many jobs share the one of their submission."""
-        execution.context.copy().run(self.runner.run, execution)
+        try:
+            execution.context.copy().run(self.runner.run, execution)
+        except BaseException as error:
+            # a fault of ours must not leave a job without an end
+            self.runner.abandon(execution, "error", f"jobnb itself failed: {summary(error, self.database.redact)}")
+            raise
 
     def _not_run(self, execution: Execution, words: str) -> None:
         if not execution.is_final:

@@ -26,7 +26,12 @@ class SeenJob(ABC):
     """
 
     def __init__(self, job_id: str, execution: Execution | None, job: Job | None) -> None:
-        self._id, self._execution, self._job = job_id, execution, job
+        self._id, self._started_here, self._job = job_id, execution, job
+
+    @property
+    def _execution(self) -> Execution | None:
+        """The job, if it is in this process."""
+        return self._started_here
 
     @property
     def job_id(self) -> UUID:

@@ -263,7 +263,7 @@ class Submitting:
     def _take(self, runtime: Runtime, job_id: UUID) -> str:
         execution = runtime.execution_of(job_id)
         if execution is not None:
-            raise InvalidTransition(job_id, execution.status, "run a second time")
+            raise InvalidTransition(job_id, execution.status, "in_progress again")
         return runtime.run(queries.take_job, job_id, UUID(runtime.kernel_id))
 
     def _release(self, grace: float) -> None:

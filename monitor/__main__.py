@@ -80,6 +80,8 @@ def _run_script(asked: Arguments, settings: Settings) -> int:
 
 def _has_terminal() -> bool:
     """True if the terminal program can be seen and used: it reads standard input and draws on standard error."""
+    if os.environ.get("TEXTUAL_DRIVER"):  # textual-serve shows it in a browser, and talks to it through pipes
+        return True
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return all(stream is not None and stream.isatty() for stream in streams)
 

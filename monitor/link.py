@@ -39,7 +39,8 @@ _log = logging.getLogger("jobnb")
 SLOW_SECONDS = 1.0
 PROMPT_SECONDS = 5.0
 """A query with a longer deadline may take its time, and says nothing about the link."""
-FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE = 0.1, 5.0, 15.0
+FIRST_PAUSE, LONGEST_PAUSE, REFUSED_PAUSE = 0.1, 0.8, 15.0
+"""Seconds between attempts. One a second costs nobody anything, and a monitor is back within 1.5 s of its server."""
 WRONG_LOGIN = ("28P01", "28000", "3D000")
 """PostgreSQL's codes for a wrong password, a role that may not log in, and a database that is not there."""
 

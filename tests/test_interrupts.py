@@ -189,6 +189,7 @@ def frequent_collections() -> Iterator[None]:
 @pytest.mark.usefixtures("client", "frequent_collections")
 def test_a_destructor_may_submit_a_job_in_the_midst_of_a_submit() -> None:
     handles: list[jobnb.JobHandle[int]] = []
+    assert jobnb.submit(int).result(20) == 0
     for _ in range(1000):
         Sleeper(lambda: handles.append(jobnb.submit(int)))
         handles.append(jobnb.submit(int))

@@ -7,7 +7,9 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from itertools import chain
+from threading import get_ident
+from typing import TYPE_CHECKING, NoReturn
 
 from jobnb.errors import DatabaseUnavailable, ServiceClosed
 from jobnb.recorder.batch import Pending
@@ -94,9 +96,11 @@ class Recorder:
         Raises:
             ServiceClosed: after `close`, or in a forked child, which must not write as its parent.
         """
-        self._check()
+        if self._closed or self._forked:
+            self._refuse()
         self._brought.append(((event,), then))
-        self._combine()
+        while self._brought and not self._lock.locked():
+            self._take_along()
 
     def put_all(self, events: Sequence[Event]) -> None:
         """Record events; returns when they are in the spool, microseconds later.
@@ -104,10 +108,12 @@ class Recorder:
         Raises:
             ServiceClosed: after `close`, or in a forked child.
         """
-        self._check()
+        if self._closed or self._forked:
+            self._refuse()
         self._brought.append((events, None))
         self._take_along()
-        self._combine()
+        if self._brought:
+            self._combine()
 
     def mend(self) -> None:
         """Finish what an interrupted thread left undone.
@@ -126,17 +132,25 @@ class Recorder:
         while self._brought and not self._lock.locked():
             self._take_along()
 
-    def _take_along(self) -> None:
+    def _take_along(self) -> None:  # noqa: C901 - twice for every job: what a call costs counts here
         """Write what all threads have brought, and tell them."""
-        me = threading.get_ident()
+        me = get_ident()
         if self._taker == me:
             return  # a destructor or a signal handler, run in the midst of this: its event is taken along
-        followers: deque[Callable[[], object]] = deque()
+        followers: list[Callable[[], object]] = []
         try:
             with self._lock:
                 self._taker = me
                 try:
-                    self._take(followers)
+                    batch, brought = self._batch, self._brought
+                    while brought:
+                        events, then = brought[0]
+                        batch += events
+                        if then is not None:
+                            followers.append(then)
+                        brought.popleft()
+                    if batch:
+                        self._hand_over(batch)
                 finally:
                     self._taker = None
             if self._is_asleep and self._incoming:
@@ -144,26 +158,22 @@ class Recorder:
                 self._wake.set()
             elif self._thread is None and self._incoming:
                 self._start()
-            while followers:
-                followers[0]()
-                followers.popleft()
+            for then in followers:
+                then()
         except BaseException:
             self._followers.extend(followers)
             raise
 
-    def _take(self, followers: deque[Callable[[], object]]) -> None:
-        batch = self._batch
-        while self._brought:
-            events, then = self._brought[0]
-            batch.extend(events)
-            if then is not None:
-                followers.append(then)
-            self._brought.popleft()
-        if batch:
-            self._sequence = self._handed + len(batch)
-            self._save(batch)
-            self._incoming.append((self._sequence, batch))
-            self._handed, self._batch = self._sequence, []
+    def _hand_over(self, batch: list[Event]) -> None:
+        """Give events to the spool and to the writing thread; with the lock held."""
+        self._sequence = sequence = self._handed + len(batch)
+        try:
+            self._spool.append(batch, sequence)
+        except Exception as error:
+            # jobs matter more than their insurance: go on in memory
+            self._tell_of_spool(error)
+        self._incoming.append((sequence, batch))
+        self._handed, self._batch = sequence, []
 
     def settle(self, timeout: float) -> None:
         """Wait until everything recorded so far, by any thread, is in the database.
@@ -179,7 +189,7 @@ class Recorder:
         self._take_along()
         self._combine()
         target = self._sequence
-        me = threading.get_ident()
+        me = get_ident()
         if self._written >= target or threading.current_thread() is self._thread or self._taker == me:
             return
         with self._progress:
@@ -221,18 +231,10 @@ class Recorder:
         self._forked = True
         self._spool.forget()
 
-    def _check(self) -> None:
-        if self._closed:
-            raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
+    def _refuse(self) -> NoReturn:
         if self._forked:
             raise ServiceClosed("this process was forked from one that uses jobnb: start jobs in the parent")
-
-    def _save(self, events: Sequence[Event]) -> None:
-        try:
-            self._spool.append(events, self._sequence)
-        except Exception as error:
-            # jobs matter more than their insurance: go on in memory
-            self._tell_of_spool(error)
+        raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
 
     def _tell_of_spool(self, error: Exception) -> None:
         if not self._spool_failed:  # once
@@ -295,7 +297,7 @@ class Recorder:
         batches = [self._incoming.popleft() for _ in range(len(self._incoming))]
         if not self._pending:
             self._held_since = time.monotonic()
-        self._pending.add(event for _, batch in batches for event in batch)
+        self._pending.add(chain.from_iterable(batch for _, batch in batches))
         if batches:
             self._collected = batches[-1][0]
         self._is_pouring = self._pending.ended >= POURING or self._pending.without_row >= POURING
@@ -346,7 +348,7 @@ class Recorder:
         if self._keep_spool or self._spool.size <= at_least:
             return
         with self._lock, contextlib.suppress(OSError):
-            self._taker = threading.get_ident()
+            self._taker = get_ident()
             try:
                 self._spool.acknowledge(self._written, is_last=self._written == self._sequence)
             finally:

@@ -19,6 +19,7 @@ from jobnb.tracking.log import JobLog, as_members, clean
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
+    from types import TracebackType
 
     from jobnb.tracking.feeds.bars import Bar
     from jobnb.tracking.work import Work
@@ -57,6 +58,8 @@ class Execution:
         value: what the function returned, once `status` is done.
         error: what the function raised, or jobnb's reason; once `status` is failed.
         error_kind: `error`, `cancelled`, `timeout` or `lost`; once `status` is failed.
+        trace: where the error was raised, from the user's own line on; the error itself collects frames whenever it is
+            raised again.
         problem: words, if its record could not be stored whole; None otherwise.
         stop_asked: when it was asked to stop; None if it was not.
         echoed: how many of the lines it printed were shown under its cell, in a notebook.
@@ -75,6 +78,7 @@ class Execution:
     owner: object = None
     value: Any = None
     error: BaseException | None = None
+    trace: TracebackType | None = None
     error_kind: str | None = None
     error_message: str | None = None
     traceback: str | None = None
@@ -244,9 +248,10 @@ class Execution:
         if self.status == "in_progress":
             now = (self.fraction, self.message)
             if self.start_recorded < self.attempt:
-                self.start_recorded, self._told = self.attempt, now
-                events.append(self._event(EventKind.START, self.progress_text()))
-            elif now != self._told:
+                self.start_recorded = self.attempt
+                # without its progress: the spool keeps this one, and a replay must not set the row back
+                events.append(self._event(EventKind.START, ""))
+            if now != self._told:
                 self._told = now
                 events.append(self._event(EventKind.PROGRESS, self.progress_text()))
         if self.log is not None and (lines := self.log.drain()):

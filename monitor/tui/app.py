@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -31,7 +32,6 @@ from monitor.tui.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from textual.binding import BindingType
     from textual.screen import Screen
@@ -76,8 +76,9 @@ def run(source: Source, options: Options) -> int:
     app = MonitorApp(source, options, load_preferences(options.home / "monitor.toml"))
     # a warning on standard error would be drawn over the screen, which is on it too
     logging.getLogger("jobnb").addHandler(logging.NullHandler())
-    for name in ("COLUMNS", "LINES"):  # exported by a shell, they would be believed even after the window has changed
-        os.environ.pop(name, None)
+    if not os.environ.get("TEXTUAL_DRIVER"):  # a browser tells its size this way
+        for name in ("COLUMNS", "LINES"):  # exported by a shell, they would be believed when the window has changed
+            os.environ.pop(name, None)
     try:
         app.run(mouse=options.mouse)
     finally:
@@ -91,7 +92,7 @@ class MonitorApp(Acting):
     """See the module."""
 
     TITLE = "jobnb monitor"
-    CSS_PATH = "monitor.tcss"
+    CSS_PATH = Path(__file__).parent / "monitor.tcss"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     COMMANDS: ClassVar[set[Any]] = {MonitorCommands}

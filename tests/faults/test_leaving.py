@@ -29,7 +29,7 @@ Start = Callable[..., Child]
 
 GRACE = 2.0
 """What JOBNB_EXIT_GRACE is by default."""
-BUSY = 5.0
+BUSY = 12.0
 """Seconds that a very busy machine adds to ending a Python process."""
 
 LEAVING = """

@@ -5,6 +5,7 @@ The state machine is in every WHERE here, and in the table's own trigger for all
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -241,8 +242,11 @@ def delete_jobs(conn: Connection, job_ids: Sequence[UUID]) -> int:
 
     Returns:
         How many were deleted.
+
+    Raises:
+        InvalidInput: not ids.
     """
-    if isinstance(job_ids, (str, UUID)):
+    if isinstance(job_ids, (str, UUID)) or not isinstance(job_ids, Iterable):
         job_ids = [check_id("job_ids", job_ids)]
     ids = [check_id("job_ids", job_id) for job_id in job_ids]
     finished = jobs.c.status.in_(("done", "failed"))
@@ -293,7 +297,7 @@ def _ending() -> dict[str, Any]:
 def _result(result: Mapping[str, Any] | None) -> dict[str, Any]:
     if result is None:
         return {}
-    encoded = encode_fields(result)
+    encoded = encode_fields("result", result)
     return {
         "result": _literal_json(encoded.json),
         "result_order": None if encoded.order is None else _literal_json(encoded.order),
@@ -302,7 +306,7 @@ def _result(result: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _json(value: Mapping[str, Any]) -> Any:
-    return _literal_json(encode_fields(value).json)
+    return _literal_json(encode_fields("initial_data", value).json)
 
 
 def _literal_json(json_text: str) -> Any:

@@ -9,12 +9,12 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from jobnb.display.words import duration
+from jobnb.display.words import SYMBOLS, duration
 from jobnb.errors import JobnbError
 from monitor.model import Action, Outcome, Progress
+from monitor.tui.screens.dialog import Dialog
 from monitor.tui.text import fit, plain, plain_lines
 from monitor.tui.widgets.job_columns import bar, state_words
 
@@ -33,7 +33,7 @@ VERBS = {
 }
 
 
-class ConfirmScreen(ModalScreen["Outcome | JobnbError | None"]):
+class ConfirmScreen(Dialog["Outcome | JobnbError | None"]):
     """The question; it gives back what was done, an error if nothing could be, None if nobody wanted it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -201,11 +201,12 @@ def describe(plan: Plan, width: int) -> Content:
 
 
 def _job(row: JobRow, width: int) -> Content:
-    state = fit(state_words(row.state), 12)
-    took = duration(row.duration_s)
+    if width < 56:
+        symbol = (f"{SYMBOLS[row.state]} ", f"$job-{row.state}")
+        return Content.assemble(symbol, (f"{row.short_id}  ", "$foreground-muted"), fit(plain(row.title), width - 12))
     return Content.assemble(
-        (state, f"$job-{row.state}"),
+        (fit(state_words(row.state), 12), f"$job-{row.state}"),
         (f"{row.short_id}  ", "$foreground-muted"),
         fit(plain(row.title), width - 32),
-        (took.rjust(9), "$foreground-muted"),
+        (duration(row.duration_s).rjust(9), "$foreground-muted"),
     )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from monitor.tui.screens.dialog import Dialog
 from monitor.tui.text import fit, plain
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def offers(row: JobRow, detail: Detail | None) -> list[Offer]:
     return found
 
 
-class CopyScreen(ModalScreen["Offer | None"]):
+class CopyScreen(Dialog["Offer | None"]):
     """The menu; it gives back what was chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -78,9 +78,9 @@ class CopyScreen(ModalScreen["Offer | None"]):
         """The menu."""
         with Vertical(classes="dialog"):
             yield Static(Content.assemble(("Copy  ", "bold"), (plain(self.row.title, 60), "$foreground-muted")))
-            yield Static()
+            yield Static(classes="air")
             yield OptionList(*(Option(_line(offer)) for offer in self.offered), compact=True, markup=False)
-            yield Static()
+            yield Static(classes="air")
             yield Static(Content.styled("a letter or Enter copies · Esc goes back", "$foreground-muted"))
 
     def on_key(self, event: events.Key) -> None:

@@ -48,11 +48,12 @@ class JobDetail(Vertical):
         self.row: JobRow | None = None
         self.detail: Detail | None = None
         self.chosen = ""
+        self._facts, self._fact_lines = Static(id="facts"), 0
         self.feed = Feed("detail", self._read, self.post_message, self._pause)
 
     def compose(self) -> ComposeResult:
         """The head, the tabs, and a place for the text of each."""
-        yield Static(id="facts")
+        yield self._facts
         tabs = Tabs(*(Tab(label, id=name) for name, label in TABS.items()), id="tabs")
         tabs.can_focus = False
         yield tabs
@@ -174,7 +175,7 @@ class JobDetail(Vertical):
         self._want()
 
     def _gone(self) -> None:
-        self.query_one("#facts", Static).update(Content.styled("this job is gone: somebody has deleted it", "$warning"))
+        self._facts.update(Content.styled("this job is gone: somebody has deleted it", "$warning"))
         self.feed.want(None)
 
     def _write_papers(self, detail: Detail) -> None:
@@ -213,17 +214,17 @@ class JobDetail(Vertical):
         self._draw_head()
 
     def _draw_head(self) -> None:
-        head = self.query_one("#facts", Static)
+        head = self._facts
         width = self.size.width - 2
-        if self.row is None or width < 8:
-            head.update(Content(""))
-            return
-        now = self.source.now()
-        if self.detail is None:
-            head.update(Content("\n").join([title(self.row, now, width), Content.styled("…", "$foreground-muted")]))
-            return
-        most = max(3, min(12, self.size.height // 3))
-        head.update(Content("\n").join(facts(self.detail, now, width, most)))
+        lines = [Content("")]
+        if self.row is not None and width >= 8:
+            now = self.source.now()
+            if self.detail is None:
+                lines = [title(self.row, now, width), Content.styled("…", "$foreground-muted")]
+            else:
+                lines = facts(self.detail, now, width, max(3, min(12, self.size.height // 3)))
+        head.update(Content("\n").join(lines), layout=len(lines) != self._fact_lines)
+        self._fact_lines = len(lines)
 
     def _label_tabs(self) -> None:
         lines = self.detail.log_lines if self.detail is not None else 0

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from jobnb.display.words import SYMBOLS, WORDS
 from monitor.filter_words import KEYS
 from monitor.tui.keymap import GROUPS, Key, key_words
+from monitor.tui.screens.dialog import Dialog
 from monitor.tui.text import fit, plain, wrap
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KEY_CELLS = 14
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """See the module."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -118,6 +118,11 @@ def _grow(columns: Sequence[Column[Row]], widths: dict[str, int], spare: int) ->
             break
 
 
+def width_of(placed: Sequence[Placed[Row]]) -> int:
+    """The cells that a row takes."""
+    return sum(one.width for one in placed) + GAP * max(0, len(placed) - 1)
+
+
 def head(placed: Sequence[Placed[Row]], sorted_by: str = "", mark: str = "") -> str:
     """The titles, each over its column; `mark` stands behind the title of the column sorted by."""
     cells = []

@@ -159,7 +159,8 @@ class FilterBar(Horizontal):
 
     def _show_status(self) -> None:
         status = Content.styled(plain(self._error, 200), "$error") if self._error else self._status
-        self.query_one("#filter-status", Static).update(status)
+        # its width does not depend on its text, so nothing has to be laid out anew
+        self.query_one("#filter-status", Static).update(status, layout=False)
 
     def _rest(self) -> None:
         self.typing = False

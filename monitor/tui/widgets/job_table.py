@@ -27,6 +27,7 @@ class JobTable(VirtualTable[JobRow]):
     def tick(self, now: datetime) -> int:
         """Let time pass; jobs that ended over a minute ago are older by a minute, once a minute."""
         before, self.now = self.now, now
+        self.fit_scrollbar(now=True)
         new_minute = before.minute != now.minute
         shown = range(self.first, min(self.first + self.height, self.rows.total))
         return self.repaint(line for line in shown if new_minute or _is_young(self.rows[line], now))

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from monitor.model import Detail, ValueRow
 
 
+UNDERLINE, LINE = 72, 56
+"""Cells of a traceback's underline that are still worth showing, and of a line of JSON."""
+
+
 class Colours(HighlightTheme):
     """Textual's colours for code, without their boxes and underlines, which are too loud among other things."""
 
@@ -91,13 +95,19 @@ def traceback(detail: Detail) -> Content:
     """The traceback of a failed job, or why there is none."""
     job = detail.job
     if job.traceback:
-        return _errors_marked(_coloured(job.traceback.rstrip(), "py3tb"))
+        lines = [line for line in job.traceback.rstrip().split("\n") if not _is_long_underline(line)]
+        return _errors_marked(_coloured("\n".join(lines), "py3tb"))
     if detail.row.is_failure:
         words = plain(job.error_message or detail.row.message or "it failed without a word", 2000)
         return Content.assemble(
             (words, f"$job-{detail.row.state}"), "\n\n", _note("no traceback was kept for this job")
         )
     return _note("no traceback: this job has not failed")
+
+
+def _is_long_underline(line: str) -> bool:
+    """True for a line of Python's carets that would be wrapped, and then point at nothing."""
+    return len(line) > UNDERLINE and not line.strip(" ^~")
 
 
 def _errors_marked(text: Content) -> Content:
@@ -139,7 +149,19 @@ def result(detail: Detail) -> Content:
 
 
 def _json(value: Any) -> Content:
-    return _coloured(json.dumps(value, indent=2, ensure_ascii=False, default=str), "json")
+    return _coloured(pretty(value), "json")
+
+
+def pretty(value: Any, indent: str = "") -> str:
+    """JSON that a person reads: what fits on a line stays on one, a row of a matrix for instance."""
+    whole = json.dumps(value, ensure_ascii=False, default=str)
+    inner = indent + "  "
+    if len(indent) + len(whole) <= LINE or not value or not isinstance(value, (dict, list)):
+        return whole
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(inner + pretty(one, inner) for one in value) + f"\n{indent}]"
+    parts = (f"{inner}{json.dumps(str(name), ensure_ascii=False)}: {pretty(one, inner)}" for name, one in value.items())
+    return "{\n" + ",\n".join(parts) + f"\n{indent}}}"
 
 
 def _value(value: ValueRow) -> Content:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from monitor.tui.text import fit
-from monitor.tui.widgets.columns import Column, Placed, Span, head, place, spans
+from monitor.tui.widgets.columns import Column, Placed, Span, head, place, spans, width_of
 from monitor.tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class TableView(ScrollView, Generic[Row], can_focus=True):
     def tick(self, now: datetime) -> int:
         """Let time pass: lines that say how long ago or how long are painted again where they say something else."""
         self.now = now
+        self.fit_scrollbar(now=True)
         return self.repaint(range(self.first, min(self.first + self.height, self.rows.total)))
 
     def repaint(self, lines: Iterable[int]) -> int:
@@ -129,10 +131,14 @@ class TableView(ScrollView, Generic[Row], can_focus=True):
 
     # painting
 
-    def fit_scrollbar(self) -> None:
-        """Let the scrollbar know how many lines there are."""
-        if self.virtual_size.height != self.rows.total:
-            self.virtual_size = Size(0, self.rows.total)
+    def fit_scrollbar(self, *, now: bool = False) -> None:
+        """Let the scrollbar know how many lines there are.
+
+        It costs a layout of the whole screen, so a long list that grows waits for the next second, unless `now`.
+        """
+        known, total = self.virtual_size.height, self.rows.total
+        if known != total and (now or not self.height * 2 < known < total):
+            self.virtual_size = Size(0, total)
 
     def notify_style_update(self) -> None:
         """Draw everything anew: the theme or the focus has changed."""
@@ -151,6 +157,8 @@ class TableView(ScrollView, Generic[Row], can_focus=True):
         background = self.background_colors[1]
         strips = [self.render_line(y) for y in crop.line_range]
         for line_filter in self.get_line_filters():
+            if isinstance(line_filter, ANSIToTruecolor):  # themes have no such colours, or want them as they are
+                continue
             strips = [strip.apply_filter(line_filter, background) for strip in strips]
         if crop.column_span != (0, self.size.width):
             strips = [strip.crop(*crop.column_span) for strip in strips]
@@ -186,8 +194,11 @@ class TableView(ScrollView, Generic[Row], can_focus=True):
         mark = Segment("● " if marked else "  ", self.style_of("table--mark", base))
         looks = spans(self.placed, row, self.now)
         segments = [bar, mark, *(Segment(text, self.style_of(style, base)) for text, style in looks)]
-        strip = Strip(segments).adjust_cell_length(width, self.style_of("", base))
-        return _Drawn(row, flags, looks, strip)
+        spare = width - GUTTER - width_of(self.placed)
+        if spare > 0:
+            segments.append(Segment(" " * spare, self.style_of("", base)))
+        strip = Strip(segments, width if spare >= 0 else width - spare)
+        return _Drawn(row, flags, looks, strip if spare >= 0 else strip.crop(0, width))
 
     def _nothing(self, y: int, width: int) -> Strip:
         start = max(0, (self.height - len(self.empty)) // 3)

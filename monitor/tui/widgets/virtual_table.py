@@ -126,6 +126,7 @@ class VirtualTable(TableView[Row]):
 
     def move_to(self, line: int) -> None:
         """Put the cursor on a line and bring it into view."""
+        self.fit_scrollbar(now=line >= self.virtual_size.height)
         before, self.cursor = self.cursor, max(0, min(self.rows.total - 1, line))
         if self.cursor < self.first:
             self.scroll_to(y=self.cursor, animate=False, force=True)
