@@ -180,6 +180,22 @@ CREATE TRIGGER jobs_final BEFORE UPDATE OF status ON jobs FOR EACH ROW
           AND NOT (NEW.attempt > OLD.attempt AND job_rank(OLD.status, OLD.error_kind) < 3))
     EXECUTE FUNCTION jobs_refuse_transition();
 
+-- A job that no process has taken ends at once when it is asked to stop, whoever asks, in whatever way.
+CREATE OR REPLACE FUNCTION jobs_cancel_untaken() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.status := 'failed';
+    NEW.error_kind := 'cancelled';
+    NEW.error_message := 'cancelled before it started';
+    NEW.finished_at := timezone('utc', clock_timestamp());
+    RETURN NEW;
+END $$;
+
+DROP TRIGGER IF EXISTS jobs_cancel_untaken ON jobs;
+CREATE TRIGGER jobs_cancel_untaken BEFORE UPDATE OF cancel_requested_at ON jobs FOR EACH ROW
+    WHEN (NEW.cancel_requested_at IS NOT NULL AND OLD.kernel_id IS NULL
+          AND coalesce(OLD.status, 'scheduled') = 'scheduled')
+    EXECUTE FUNCTION jobs_cancel_untaken();
+
 -- Where documents or properties are jobnb's own, an id that is not there yet is added with the job.
 CREATE OR REPLACE FUNCTION jobs_make_document() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -7,15 +7,16 @@ The house, from the top; a floor rests only on those below it:
 
     jupyter; cli            the notebook: magics, cards; the command line
     api                     submit, map, get, jobs, configure, run_as_job: over one default service
-    service                 JobService, SyncJobService: one line a query, and submit
-    groups, handle          what a caller holds
+    service                 JobService, SyncJobService: one line a query
+    submitting, options     how a function becomes a job of this process
+    groups, handle          what a caller holds; frames, outcome, seen, waiting are parts of it
     runtime                 what a process shares for one database; caretaker and recovery look after its jobs
     executors               runner: what happens around every call; threads
     callbacks               machine learning libraries report their progress
     tracking, recorder      a job in this process; the way of its events into the database
     db                      everything that knows PostgreSQL
     values, display, calls  results as JSON; jobs as text and HTML; what is known about a function
-    models, settings, ...   the data, the settings, ids, locks, threads
+    models, settings, ...   the data, the settings, ids, locks, threads; checks of arguments; states
     errors
 
 Names are imported when first used, so that `import jobnb` costs next to nothing.

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from jobnb.calls import look_up
+from jobnb.checks import check_job_type
 from jobnb.db import queries
 from jobnb.errors import AmbiguousJobId, InvalidInput, JobNotFound
 from jobnb.groups import JobList
 from jobnb.handle import JobHandle
-from jobnb.models import check_job_type
 from jobnb.service import SyncJobService
 from jobnb.settings import Settings
 from jobnb.tracking import feeds
@@ -55,7 +55,7 @@ def configure(
         executor: where jobs run; None for jobnb's own threads. The caller owns it.
         max_workers: how many jobs run at once in jobnb's own threads.
         display: how jobs show themselves in a notebook: auto, widget, html, text or none.
-        settings: any other field of `Settings`: home, log_lines, exit_grace, auto_progress.
+        settings: any other field of `Settings`: home, log_lines, exit_grace, lease, auto_progress.
 
     Raises:
         ConfigurationError: a value that can't be right.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -11,6 +12,7 @@ import sys
 import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import InvalidInput, InvalidOption
@@ -125,10 +127,11 @@ def _describe(fn: Callable[..., Any]) -> Callee:
         hint = "; give the function itself, not the result of calling it" if fn is None else ""
         raise InvalidInput(f"fn is {fn!r:.80}, which can't be called{hint}", argument="fn")
     plain = _innermost(fn)
-    name = getattr(plain, "__qualname__", None) or type(plain).__qualname__
+    name = _text(plain, "__qualname__") or type(plain).__qualname__
     name = name.rpartition("<locals>.")[2]
-    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
-        collect = "[item async for item in ...]" if inspect.isasyncgenfunction(plain) else f"list({name}(...))"
+    is_async_generator = _is(inspect.isasyncgenfunction, plain)
+    if is_async_generator or _is(inspect.isgeneratorfunction, plain):
+        collect = "[item async for item in ...]" if is_async_generator else f"list({name}(...))"
         raise InvalidInput(
             f"{name} is a generator function: running it would only make a generator; submit a function that "
             f"returns {collect}",
@@ -136,10 +139,19 @@ def _describe(fn: Callable[..., Any]) -> Callee:
         )
     try:
         signature = inspect.signature(fn)
-    except (ValueError, TypeError):
+    except Exception:  # whatever the callable's own attributes raise; ValueError and TypeError say that there is none
         signature = None
     options = frozenset(_keywords(signature)) & frozenset(OPTIONS)
     return Callee(name[:200], signature, _is_async(plain), _source(plain, name), options, *_arity(signature))
+
+
+def _text(fn: Any, attribute: str) -> str | None:
+    """An attribute that is a text where all is well; a mock or a proxy may answer with anything, or raise."""
+    try:
+        value = getattr(fn, attribute, None)
+    except Exception:
+        return None
+    return value if isinstance(value, str) else None
 
 
 def _innermost(fn: Any) -> Any:
@@ -149,9 +161,16 @@ def _innermost(fn: Any) -> Any:
 
 
 def _is_async(fn: Any) -> bool:
-    return inspect.iscoroutinefunction(fn) or (
-        not inspect.isroutine(fn) and inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
-    )
+    if _is(inspect.iscoroutinefunction, fn):
+        return True
+    return not inspect.isroutine(fn) and _is(inspect.iscoroutinefunction, type(fn).__call__)
+
+
+def _is(kind: Callable[[Any], bool], fn: Any) -> bool:
+    try:
+        return kind(fn)
+    except Exception:  # raised by an attribute of the callable
+        return False
 
 
 def _keywords(signature: inspect.Signature | None) -> list[str]:
@@ -170,18 +189,28 @@ def _arity(signature: inspect.Signature | None) -> tuple[int, int]:
 
 
 def _source(fn: Any, name: str) -> str:
-    facts: dict[str, Any] = {"function": name, "module": getattr(fn, "__module__", None)}
+    facts: dict[str, Any] = {"function": name, "module": _text(fn, "__module__")}
+    with contextlib.suppress(
+        Exception
+    ):  # a proxy may raise anything when it is looked at; it can be called all the same
+        facts |= _writing(fn)
+    facts |= _surroundings()
+    return json.dumps({key: value for key, value in facts.items() if value is not None}).replace("\\u0000", "\\ufffd")
+
+
+def _writing(fn: Any) -> dict[str, Any]:
+    """What a function's text is, and where it is written."""
+    facts: dict[str, Any] = {}
     text = _text_of(fn)
     if text is not None:
-        facts |= {
+        facts = {
             "text": text[:SOURCE_LIMIT],
             "sha256": hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(),
         }
     code = getattr(inspect.unwrap(fn), "__code__", None)
-    if code is not None:
+    if type(code) is CodeType:  # a mock says that it is one
         facts |= {"file": code.co_filename, "line": code.co_firstlineno}
-    facts |= _surroundings()
-    return json.dumps({key: value for key, value in facts.items() if value is not None}).replace("\\u0000", "\\ufffd")
+    return facts
 
 
 def _text_of(fn: Any) -> str | None:

@@ -27,6 +27,9 @@ POLL = 0.5
 IDLE = 0.8
 """Seconds between two looks of a process without jobs at the locks of this host; no query is sent for that."""
 HEARTBEAT = 10.0
+AWAKE = 240.0
+"""Seconds after its last job for which a process goes on asking a server that sleeps when nobody uses it; Neon's falls
+asleep after 300. Later a request to run a job again is noticed with the next job."""
 
 
 class Caretaker:
@@ -38,6 +41,7 @@ class Caretaker:
         self._thread = threading.Thread(target=self._run, name="jobnb-caretaker", daemon=True)
         self._recovering: threading.Thread | None = None
         self._polled = self._beaten = float("-inf")
+        self._active_at = time.monotonic()
         self._heartbeat = min(HEARTBEAT, runtime.settings.lease / 10)
 
     def start(self) -> None:
@@ -68,9 +72,12 @@ class Caretaker:
     def _pause(self) -> float:
         """Seconds between two polls of the rows."""
         if self._runtime.executions.active:
+            self._active_at = time.monotonic()
             return POLL
-        # a poll would keep a server that sleeps when unused awake; the embedded one costs nothing
-        return 2.0 if self._runtime.database.embedded is not None else 60.0
+        database = self._runtime.database
+        if database.sleeps and time.monotonic() - self._active_at > AWAKE:
+            return float("inf")  # a poll would keep it awake, and somebody pays for that
+        return 2.0 if database.embedded is not None else 60.0
 
     def _try(self, work: Callable[[], object]) -> None:
         try:
@@ -81,8 +88,10 @@ class Caretaker:
             _log.exception("jobnb: the caretaker of this process failed; it goes on")
 
     def _look(self) -> None:
+        self._runtime.recorder.mend()
         self._runtime.sweep_now()
         self._runtime.recorder.trim_spool()
+        self._runtime.recorder.keep_spool_in_place()
         self._runtime.keep_signs()
         if self._runtime.recorder.outage is not None:
             return

@@ -27,7 +27,7 @@ A message says what happened to which thing, why, and what to do next.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,20 @@ if TYPE_CHECKING:
 
 
 class JobnbError(Exception):
-    """The base of every error in this module: `except jobnb.JobnbError` catches them all."""
+    """The base of every error in this module: `except jobnb.JobnbError` catches them all.
+
+    Errors can be pickled, so that they get out of the workers of process pools, which otherwise hang.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    error = kind.__new__(kind, *args)  # not by its constructor, whose arguments went into the message
+    error.args = args  # an OSError sets them in its constructor
+    error.__dict__.update(attributes)
+    return error
 
 
 class InvalidInput(JobnbError, ValueError):
@@ -120,21 +133,24 @@ class JobCancelled(JobFailed):
     """The job was stopped, or never started, because somebody asked for it."""
 
     def _text(self) -> str:
-        return f"job {self.job_id} was cancelled: {self.error_message}"
+        begins = self.error_message.startswith("cancelled")
+        return f"job {self.job_id} was {'' if begins else 'cancelled: '}{self.error_message}"
 
 
 class JobTimeout(JobFailed, TimeoutError):
     """The job took longer than its own `timeout`."""
 
     def _text(self) -> str:
-        return f"job {self.job_id} timed out: {self.error_message}"
+        begins = self.error_message.startswith("timed out")
+        return f"job {self.job_id} {'' if begins else 'timed out: '}{self.error_message}"
 
 
 class JobLost(JobFailed):
     """The process that ran the job went away before the job ended."""
 
     def _text(self) -> str:
-        return f"job {self.job_id} was lost: {self.error_message}"
+        begins = self.error_message.startswith("lost")
+        return f"job {self.job_id} was {'' if begins else 'lost: '}{self.error_message}"
 
 
 class WaitTimeout(JobnbError, TimeoutError):
@@ -179,10 +195,10 @@ class DatabaseUnavailable(DatabaseError, ConnectionError):
     def will_pass(self) -> bool:
         """True if the server itself said that it can't do this now; False if there was no answer, or none that tells.
 
-        Resources (disk full, too many connections), a server that only reads after a failover, a lost race with
-        another transaction: of https://www.postgresql.org/docs/current/errcodes-appendix.html.
+        A full disk, no connection left, a server that only reads after a failover, a lost race with another
+        transaction: of https://www.postgresql.org/docs/current/errcodes-appendix.html.
         """
-        return self.sqlstate is not None and (self.sqlstate[:2] in ("53", "40") or self.sqlstate in ("25006", "55P03"))
+        return self.sqlstate in ("53100", "53300", "25006", "55P03") or (self.sqlstate or "")[:2] == "40"
 
 
 class PermissionDenied(DatabaseError, PermissionError):
@@ -203,3 +219,6 @@ class StopRequested(BaseException):
     def __init__(self, kind: str = "cancelled") -> None:
         super().__init__(f"this job was asked to stop ({kind})")
         self.kind = kind
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args, self.__dict__)

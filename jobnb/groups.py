@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from jobnb import frames
 from jobnb.display import html, outlet, text
 from jobnb.display.overview import overview_html, overview_of
+from jobnb.display.words import as_of
 from jobnb.errors import WaitTimeout
-from jobnb.models import Job, check_seconds
-from jobnb.waiting import SLICE, all_ended, stopped_waiting
+from jobnb.models import Job
+from jobnb.waiting import SLICE, all_ended, deadline_after, stopped_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,7 +62,7 @@ class JobGroup(Generic[R]):
             Exception: what the first failed one (in order) raised.
         """
         __tracebackhide__ = True
-        deadline = _deadline(timeout)
+        deadline = deadline_after(timeout)
         try:
             return JobResults([handle.result(_left(deadline)) for handle in self._handles], self)
         except KeyboardInterrupt:
@@ -70,7 +71,7 @@ class JobGroup(Generic[R]):
     def exceptions(self, timeout: float | None = None) -> list[BaseException | None]:
         """Wait for all and return what each raised; None for those that are done."""
         __tracebackhide__ = True
-        deadline = _deadline(timeout)
+        deadline = deadline_after(timeout)
         try:
             return [handle.exception(_left(deadline)) for handle in self._handles]
         except KeyboardInterrupt:
@@ -106,10 +107,11 @@ class JobGroup(Generic[R]):
         return gather(*self._handles).__await__()
 
     def __repr__(self) -> str:
-        return f"<JobGroup of {len(self)}: {text.counts_line(self.counts())}>"
+        return f"<JobGroup of {len(self)}: {text.counts_line(self.counts())}{'' if self.done() else f', {as_of()}'}>"
 
     def _repr_html_(self) -> str:
-        return overview_html(overview_of([handle.job for handle in self._handles]))
+        view = overview_of([handle.job for handle in self._handles])
+        return overview_html(view) if view.ended is not None else html.said_now(overview_html(view))
 
     def _ipython_display_(self) -> None:
         outlet.show(self._handles)
@@ -150,7 +152,10 @@ class JobList(list[Job]):
         return text.job_table(self)
 
     def _repr_html_(self) -> str:
-        return html.job_table(self, f"{len(self):,} jobs, newest first" if self else "")
+        heading = "1 job" if len(self) == 1 else f"{len(self):,} jobs, newest first"
+        if any(not job.status.is_final for job in self):
+            heading += f", {as_of()}"
+        return html.job_table(self, heading if self else "")
 
     def to_pandas(self) -> Any:
         """The jobs as a DataFrame, a row each; times are UTC, statuses categories.
@@ -168,7 +173,7 @@ def as_completed(handles: Iterable[JobHandle[R]], timeout: float | None = None) 
         WaitTimeout: not all have ended after `timeout` seconds in all.
     """
     __tracebackhide__ = True
-    deadline = _deadline(timeout)
+    deadline = deadline_after(timeout)
     ended: SimpleQueue[JobHandle[R]] = SimpleQueue()
     waiting = list(dict.fromkeys(handles))
     for one in waiting:
@@ -195,12 +200,12 @@ def _next(ended: SimpleQueue[JobHandle[R]], deadline: float, waiting: list[JobHa
 def wait(handles: Iterable[JobHandle[R]], timeout: float | None = None) -> Waited[R]:
     """Wait until all have ended, or `timeout` seconds are over."""
     __tracebackhide__ = True
-    deadline = _deadline(timeout)
+    deadline = deadline_after(timeout)
     outcome: Waited[R] = Waited(set(), set())
     handles = list(handles)
     try:
         for handle in handles:
-            (outcome.done if handle.wait(max(0.0, deadline - time.monotonic())) else outcome.not_done).add(handle)
+            (outcome.done if handle.wait(_left(deadline)) else outcome.not_done).add(handle)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(stopped_waiting(handles)) from None
     return outcome
@@ -219,9 +224,5 @@ async def gather(*handles: JobHandle[R]) -> list[R]:
     return [await handle for handle in handles]
 
 
-def _deadline(timeout: float | None) -> float:
-    return float("inf") if timeout is None else time.monotonic() + check_seconds("timeout", timeout)
-
-
 def _left(deadline: float) -> float | None:
-    return None if deadline == float("inf") else max(0.001, deadline - time.monotonic())
+    return None if deadline == float("inf") else max(0.0, deadline - time.monotonic())

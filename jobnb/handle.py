@@ -7,33 +7,30 @@ memory and gives the live object back; anywhere else it reads the row.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from jobnb.db import queries
 from jobnb.display import html, outlet, text
-from jobnb.display.arguments import brief_call
+from jobnb.display.words import as_of
 from jobnb.errors import (
     DatabaseUnavailable,
-    JobCancelled,
-    JobFailed,
-    JobLost,
     JobNotFound,
-    JobTimeout,
-    ResultNotStored,
     WaitTimeout,
 )
-from jobnb.models import Job, JobStatus, LogLine, check_seconds, state_of
+from jobnb.models import Job, JobStatus, LogLine
+from jobnb.outcome import failure_of, stored_value
+from jobnb.seen import SeenJob
+from jobnb.tracking.progress import current_execution
 from jobnb.tracking.snapshot import snapshot
-from jobnb.values import decode
-from jobnb.waiting import SLICE, all_ended, stopped_waiting
+from jobnb.waiting import SLICE, all_ended, deadline_after, stopped_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-    from inspect import Signature
 
     from jobnb.runtime import Runtime
     from jobnb.tracking.execution import Execution
@@ -43,24 +40,26 @@ R = TypeVar("R")
 _log = logging.getLogger("jobnb")
 FIRST_LOOK, LAST_LOOK = 0.05, 1.0
 """Seconds between two looks at the row of a job that runs elsewhere."""
+NO_THREAD_AFTER = 2.0
+"""Seconds a job waits for another one to start before it hears why that may take for ever."""
 
-_KINDS = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
 
-
-class JobHandle(Generic[R]):
+class JobHandle(SeenJob, Generic[R]):
     """One job, wherever it runs. Made by `submit`, `map` and `get`, not by hand."""
 
     _is_told = False
 
     def __init__(self, runtime: Runtime, job_id: str, execution: Execution | None, job: Job | None = None) -> None:
-        self._runtime, self._id, self._execution, self._job = runtime, job_id, execution, job
-
-    # -- what it is
+        super().__init__(job_id, execution, job)
+        self._runtime = runtime
 
     @property
-    def job_id(self) -> UUID:
-        """The job's id."""
-        return UUID(self._id)
+    def _execution(self) -> Execution | None:
+        """The job, if it is in this process; after a fork it goes on in the parent, and the child reads the row."""
+        execution = self._started_here
+        return None if self._runtime.is_left_behind and execution is not None and not execution.is_final else execution
+
+    # -- what it is
 
     @property
     def job(self) -> Job:
@@ -73,44 +72,6 @@ class JobHandle(Generic[R]):
     def status(self) -> JobStatus:
         """One of the four; from memory if the job runs in this process, else from the row, read now."""
         return JobStatus(self._execution.status) if self._execution is not None else self._look().status
-
-    @property
-    def state(self) -> str:
-        """`status` in the word a person would use, such as `cancelled`; as last seen, the row is not read."""
-        execution = self._execution
-        return self.job.state if execution is None else state_of(execution.status, execution.error_kind)
-
-    @property
-    def name(self) -> str:
-        """What a person calls it; its type if it has no name."""
-        return self._execution.name if self._execution is not None else self.job.name or self.job.job_type
-
-    @property
-    def span(self) -> tuple[float | None, float | None]:
-        """When it began and ended, as last seen, in seconds since 1970, UTC; None for what has not happened."""
-        if self._execution is not None:
-            return self._execution.started, self._execution.finished
-        began, ended = self.job.started_at, self.job.finished_at
-        return began.timestamp() if began else None, ended.timestamp() if ended else None
-
-    @property
-    def call(self) -> str:
-        """The arguments in a few words, where this process knows them; else an empty text."""
-        execution = self._execution
-        return "" if execution is None else brief_call(execution.args, execution.kwargs)
-
-    @property
-    def arguments(self) -> tuple[Signature | None, tuple[Any, ...], dict[str, Any]]:
-        """The function's signature, where Python knows it, and the call's arguments, where this process knows them."""
-        execution = self._execution
-        return (
-            (None, (), {}) if execution is None else (execution.work.callee.signature, execution.args, execution.kwargs)
-        )
-
-    @property
-    def is_here(self) -> bool:
-        """True if the job runs, or ran, in this process."""
-        return self._execution is not None
 
     @property
     def progress(self) -> float | None:
@@ -150,15 +111,23 @@ class JobHandle(Generic[R]):
         """Wait for the end; True if it came within `timeout` seconds.
 
         An interrupt stops the waiting, not the job. An outage of the database is waited through.
+
+        Raises:
+            InvalidInput: `timeout` is no number of seconds, 0 or more.
         """
         __tracebackhide__ = True
-        deadline = _deadline(timeout)
+        deadline, execution = deadline_after(timeout), self._execution
+        if execution is not None and execution.is_final:
+            return True
+        began = time.monotonic()
         try:
-            if self._execution is None:
+            if execution is None:
                 return self._wait_elsewhere(deadline)
-            while not self._execution.wait(min(SLICE, max(0.0, deadline - time.monotonic()))):
+            while not execution.wait(min(SLICE, max(0.0, deadline - time.monotonic()))):
                 if time.monotonic() >= deadline:
                     return False
+                if execution.status == "scheduled" and time.monotonic() - began > NO_THREAD_AFTER:
+                    self._tell_of_full_pool()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(stopped_waiting([self])) from None
         return True
@@ -193,16 +162,23 @@ class JobHandle(Generic[R]):
         if self._execution is not None:
             return self._execution.error
         job = self._final_job()
-        return _failure(job) if job.status is JobStatus.FAILED else None
+        return failure_of(job) if job.status is JobStatus.FAILED else None
 
     def add_done_callback(self, fn: Callable[[JobHandle[R]], object]) -> None:
         """Call `fn(handle)` when the job has ended, in some thread; at once if it has. What it raises is logged."""
+        called = False
 
         def call() -> None:
+            nonlocal called
+            if called:
+                return  # it was interrupted
+            called = True
             try:
                 fn(self)
-            except Exception:
+            except BaseException as error:
                 _log.exception("jobnb: a done callback of job %s raised", self._id)
+                if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                    raise
 
         def wait_and_call() -> None:
             self.wait()
@@ -255,28 +231,34 @@ class JobHandle(Generic[R]):
         """
         if follow:
             return self._follow()  # type: ignore[return-value] # an iterator of the same lines
-        return JobLogs(self._runtime.run(queries.get_logs, self.job_id))
+        return JobLogs(self._runtime.run(queries.get_logs, self.job_id, limit=sys.maxsize))
 
     # -- how it looks
 
     def __repr__(self) -> str:
         job = self.job if self._execution is not None or self._job is not None else None
         line = f"job {self._id[-8:]}" if job is None else text.job_line(job)
+        if job is not None and not job.status.is_final:
+            line = f"{line}  {as_of()}"
         problem = self._execution.problem if self._execution is not None else None
         return f"<JobHandle {line}{f' [{problem}]' if problem else ''}>"
 
     def _repr_html_(self) -> str:
-        return html.job_card(self.job)
+        job = self.job
+        return html.job_card(job) if job.status.is_final else html.said_now(html.job_card(job))
 
     def _ipython_display_(self) -> None:
         outlet.show([self])
 
     # -- helpers
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a JobHandle can't be pickled or copied: pass job.job_id ({self._id}), and use jobnb.get there"
+        )
+
     def _wait_or_raise(self, timeout: float | None) -> None:
         __tracebackhide__ = True
-        if timeout is not None and timeout != 0:
-            timeout = check_seconds("timeout", timeout)
         if not self.wait(timeout):
             raise WaitTimeout(f"job {self._id} has not ended within {timeout:g} s; it goes on, wait again or cancel it")
 
@@ -284,18 +266,14 @@ class JobHandle(Generic[R]):
         __tracebackhide__ = True
         execution = self._execution
         if execution is None:
-            return cast("R", _stored_value(self._final_job()))
+            return cast("R", stored_value(self._final_job()))
         if execution.status == "done":
             return execution.value  # type: ignore[no-any-return] # R is what the caller said
         error = execution.error
         assert error is not None
-        if not getattr(error, "__notes__", None):
-            short = self._id[-8:]
-            error.add_note(f"jobnb: raised in job {short}; jobnb.get('{short}').logs() has what it printed")
+        _add_note(error, self._id[-8:])
         # raising adds frames each time: begin anew at the user's own line
-        if not hasattr(error, "jobnb_trace"):
-            error.jobnb_trace = error.__traceback__  # type: ignore[attr-defined] # kept with the error itself
-        raise error.with_traceback(error.jobnb_trace)  # type: ignore[attr-defined]
+        raise BaseException.with_traceback(error, execution.trace)
 
     def _look(self) -> Job:
         if self._job is not None and self._job.status.is_final:
@@ -314,6 +292,19 @@ class JobHandle(Generic[R]):
         except DatabaseUnavailable as error:
             self._tell_of_outage(error)
             return False
+
+    def _tell_of_full_pool(self) -> None:
+        waiting = current_execution()
+        if waiting is None or self._is_told:
+            return
+        self._is_told = True
+        _log.warning(
+            "jobnb: job %s waits for job %s, which has not started, because jobs have taken all threads. If each of "
+            "them waits like this, none goes on: call the function itself, or allow more jobs at once with "
+            "jobnb.configure(max_workers=...)",
+            waiting.job_id[-8:],
+            self._id[-8:],
+        )
 
     def _tell_of_outage(self, error: DatabaseUnavailable) -> None:
         if not self._is_told:
@@ -373,22 +364,7 @@ class JobLogs(list[LogLine]):
         return str(self) or "(nothing was printed)"
 
 
-def _stored_value(job: Job) -> Any:
-    __tracebackhide__ = True
-    if job.status is JobStatus.FAILED:
-        raise _failure(job)
-    stored = decode(job.result, job.result_order)
-    # a function's value is under "result"; what complete_job was given is the object itself
-    value = stored["result"] if isinstance(stored, dict) and stored.keys() == {"result"} else stored
-    if job.result_error is not None:
-        raise ResultNotStored(job.job_id, job.result_error, str(value))
-    return value
-
-
-def _failure(job: Job) -> JobFailed:
-    kind = _KINDS.get(job.error_kind or "", JobFailed)
-    return kind(job.job_id, job.error_message or "no reason was recorded", job.traceback)
-
-
-def _deadline(timeout: float | None) -> float:
-    return float("inf") if timeout is None else time.monotonic() + timeout
+def _add_note(error: BaseException, short: str) -> None:
+    with contextlib.suppress(Exception):  # a frozen dataclass, say, takes no note; the error itself matters more
+        if not getattr(error, "__notes__", None):
+            error.add_note(f"jobnb: raised in job {short}; jobnb.get('{short}').logs() has what it printed")

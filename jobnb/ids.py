@@ -52,8 +52,9 @@ def new_job_id() -> UUID:
 
 
 def _seed_again() -> None:
-    global _random_bits  # noqa: PLW0603 - a child must not repeat its parent's digits
+    global _random_bits, _lock  # noqa: PLW0603 - a child must not repeat its parent's digits, nor wait for its threads
     _random_bits = random.Random().getrandbits
+    _lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from jobnb.settings import Settings
 
 _log = logging.getLogger("jobnb")
-_registry_lock = threading.Lock()
+# a destructor may use jobnb while its own thread is at it
+_registry_lock = threading.RLock()
 
 
 def runtime_for(settings: Settings) -> Runtime:
@@ -50,7 +51,7 @@ def _leave() -> None:
 
 def _forget() -> None:
     global _registry_lock  # noqa: PLW0603 - another thread of the parent may have held it at the fork
-    _registry_lock = threading.Lock()
+    _registry_lock = threading.RLock()
     for runtime in list(_runtimes().values()):
         runtime.forget()
     _runtimes().clear()

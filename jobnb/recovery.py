@@ -17,12 +17,14 @@ from jobnb.db import queries
 from jobnb.errors import DatabaseUnavailable, PermissionDenied
 from jobnb.observer import Observer
 from jobnb.recorder import liveness, replay
+from jobnb.recorder.recorder import spool_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from jobnb.db.database import Database
+    from jobnb.settings import Settings
 
 _log = logging.getLogger("jobnb")
 
@@ -113,6 +115,11 @@ class Recovery:
             if not replay.segments_of(self._folder, kernel):
                 liveness.bury(self._home, kernel)
         return _told(lost)
+
+
+def recovery_of(settings: Settings, database: Database) -> Recovery:
+    """The recovery of a database for a program that only looks at it."""
+    return Recovery(settings.home, spool_folder(settings.home, database), database, settings.lease)
 
 
 def _told(lost: list[UUID]) -> list[UUID]:

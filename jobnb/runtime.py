@@ -22,7 +22,16 @@ from jobnb.caretaker import Caretaker
 from jobnb.db import queries
 from jobnb.db.database import Database
 from jobnb.db.statement import deadline_of
-from jobnb.errors import DatabaseUnavailable, InvalidInput, JobLost, JobnbError, JobNotFound, ServiceClosed
+from jobnb.errors import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    InvalidInput,
+    JobLost,
+    JobnbError,
+    JobNotFound,
+    ServiceClosed,
+)
+from jobnb.executors.failure import summary
 from jobnb.executors.force import force_stop
 from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
@@ -71,7 +80,7 @@ class Runtime:
         self._heeded: set[UUID] = set()
         self._requests: dict[str, bool] = {}
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
-        self._opened = self.is_closed = False
+        self._opened = self.is_closed = self._told_of_home = self.is_left_behind = False
         self._kernel_lock: liveness.KernelLock | None = None
 
     # -- the doors to the database
@@ -107,14 +116,15 @@ class Runtime:
 
         Raises:
             DatabaseUnavailable: no connection.
+            ConfigurationError: `JOBNB_HOME` can't be written.
         """
         if self._opened:
             return
         with self._lock:
             if self._opened:
                 return
+            self._kernel_lock = self._kernel_lock or self._take_sign()
             self.database.open()
-            self._kernel_lock = liveness.KernelLock(self.settings.home, self.kernel_id, self._folder.name)
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
             feeds.switch(self.settings.auto_progress)
@@ -130,10 +140,16 @@ class Runtime:
         announce: Announce | None = None,
     ) -> Execution:
         """Accept a call, checked already, and return at once; `announce` is told before it starts."""
-        execution = self.accept(work, fn, args, kwargs, owner)
-        if announce is not None:
-            announce([execution])
-        self._start(execution)
+        self._check_open()
+        execution, event = accept(work, fn, args, kwargs, contextvars.copy_context())
+        try:
+            self._take_in(execution, event, owner)
+            if announce is not None:
+                announce([execution])
+            self._start(execution)
+        except BaseException:
+            self._call_off([execution])
+            raise
         return execution
 
     def submit_all(
@@ -148,18 +164,22 @@ class Runtime:
         """Accept a call for each item with one write to the spool; `announce` is told before they start."""
         self._check_open()
         executions, events = accept_all(work, fn, items, contextvars.copy_context(), group_id)
-        for execution in executions:
-            execution.owner = owner
-            self.executions.add(execution)
-        self.recorder.put_all(events)
-        self._caretaker.wake()
-        if announce is not None:
-            announce(executions)
-        if work.place is None:
-            self.threads.add_all(executions)
-        else:
+        try:
             for execution in executions:
-                self._start(execution)
+                execution.owner = owner
+                self.executions.add(execution)
+            self.recorder.put_all(events)
+            self._caretaker.wake()
+            if announce is not None:
+                announce(executions)
+            if work.place is None:
+                self.threads.add_all(executions)
+            else:
+                for execution in executions:
+                    self._start(execution)
+        except BaseException:
+            self._call_off(executions)
+            raise
         return executions
 
     def accept(
@@ -168,10 +188,7 @@ class Runtime:
         """Accept a call that somebody else runs; `runner` records it."""
         self._check_open()
         execution, event = accept(work, fn, args, kwargs, contextvars.copy_context())
-        execution.owner = owner
-        self.executions.add(execution)
-        self.recorder.put_all((event,))
-        self._caretaker.wake()
+        self._take_in(execution, event, owner)
         return execution
 
     def adopt(
@@ -248,8 +265,15 @@ class Runtime:
 
     def keep_signs(self) -> None:
         """See to it that this process still counts as alive on this host."""
-        if self._kernel_lock is not None and not self.is_closed:
+        if self._kernel_lock is None or self.is_closed:
+            return
+        try:
             self._kernel_lock.keep()
+        except OSError as error:
+            if not self._told_of_home:
+                self._told_of_home = True
+                _log.warning("jobnb: can't keep this process's lock in %s (%s): others may take it for dead, and its "
+                             "jobs for lost, until they end", self.settings.home, error)  # fmt: skip
 
     def observe(self) -> None:
         """Give up the jobs of processes elsewhere that have been silent for too long."""
@@ -282,12 +306,12 @@ class Runtime:
                 self._retry(job_id, retry_of)
 
     def _retry(self, job_id: UUID, retry_of: UUID) -> None:
-        original = self.execution_of(retry_of)
-        if original is None:
+        call = self.executions.call_of(str(retry_of))
+        if call is None:
             message = "the process no longer has the function and its arguments: submit it again"
             self.database.run(queries.fail_job, job_id, message)
             return
-        self.adopt(job_id, original.work, original.fn, original.args, original.kwargs, original.owner)
+        self.adopt(job_id, *call)
 
     # -- the end
 
@@ -321,7 +345,7 @@ class Runtime:
             if self._opened and written:
                 self.database.run(queries.leave, UUID(self.kernel_id))
         self.threads.close()
-        self.database.close()
+        self.database.close(is_away=at_exit and not written)
         if self._kernel_lock is not None and written and not self.executions.active:
             self._kernel_lock.release()
 
@@ -329,13 +353,38 @@ class Runtime:
         """After a fork, in the child: everything here belongs to the parent."""
         self.recorder.forget()
         self.database.forget()
-        self.is_closed = True
+        self.is_closed = self.is_left_behind = True
 
     # -- helpers
+
+    def _take_sign(self) -> liveness.KernelLock:
+        home = self.settings.home
+        try:
+            # by themselves: `parents=True` gives parents the mode of everybody else's folders
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (home / "spool").mkdir(mode=0o700, exist_ok=True)
+            return liveness.KernelLock(home, self.kernel_id, self._folder.name)
+        except OSError as error:
+            raise ConfigurationError(
+                f"jobnb can't write in {home} ({error.strerror or error}), where it keeps what is not in the database "
+                "yet: set JOBNB_HOME to a folder of your own"
+            ) from None
 
     def _check_open(self) -> None:
         if self.is_closed:
             raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
+
+    def _take_in(self, execution: Execution, event: Event, owner: object) -> None:
+        execution.owner = owner
+        self.executions.add(execution)
+        self.recorder.put_all((event,))
+        self._caretaker.wake()
+
+    def _call_off(self, executions: list[Execution]) -> None:
+        """An interrupt came before the caller had a handle: what has not begun does not begin any more."""
+        for execution in executions:
+            execution.request_stop("cancelled")
+            self.runner.cancel_queued(execution)
 
     def _start(self, execution: Execution) -> None:
         if (place := execution.work.place) is None:
@@ -345,7 +394,12 @@ class Runtime:
 
     def _run(self, execution: Execution) -> None:
         """What an executor runs. The context is copied here: many jobs share the one of their submission."""
-        execution.context.copy().run(self.runner.run, execution)
+        try:
+            execution.context.copy().run(self.runner.run, execution)
+        except BaseException as error:
+            # a fault of ours must not leave a job without an end
+            self.runner.abandon(execution, "error", f"jobnb itself failed: {summary(error, self.database.redact)}")
+            raise
 
     def _not_run(self, execution: Execution, words: str) -> None:
         if not execution.is_final:
@@ -363,7 +417,7 @@ class Runtime:
 
 
 def _resolve(future: Future[Any], execution: Execution) -> None:
-    if future.cancelled():
+    if future.done():  # cancelled, or resolved by a thread that was interrupted then
         return
     if execution.status == "done":
         future.set_result(execution.value)

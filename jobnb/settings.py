@@ -52,6 +52,9 @@ class Settings:
         Raises:
             ConfigurationError: a value that can't be right; the message names where it was written.
         """
+        if unknown := given.keys() - _CHECKS.keys():
+            names = ", ".join(_CHECKS)
+            raise ConfigurationError(f"there is no setting {min(unknown)!r}: they are {names}")
         written = {**_from_env_file(), **_from_environment()}
         written |= {name: (value, name) for name, value in given.items() if value is not None}
         values: dict[str, Any] = {name: _CHECKS[name](value, origin) for name, (value, origin) in written.items()}

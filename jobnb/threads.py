@@ -33,7 +33,7 @@ class DaemonPool(Generic[T]):
         self._size, self._name, self._run = size, name, run
         self._tasks: SimpleQueue[T | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a destructor may submit a job in the midst of it
 
     def add(self, task: T) -> None:
         """Queue one task."""
@@ -57,8 +57,8 @@ class DaemonPool(Generic[T]):
         with self._lock:
             for number in range(len(self._threads) + 1, min(self._size, len(self._threads) + wanted) + 1):
                 thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
-                self._threads.append(thread)
                 thread.start()
+                self._threads.append(thread)  # an interrupt before this: rather one thread too many than too few
 
     def _work(self) -> None:
         tasks, run = self._tasks, self._run

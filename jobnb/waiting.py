@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any, Protocol
+
+from jobnb.checks import check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -34,6 +37,18 @@ class Waitable(Protocol):
 
     def ended_elsewhere(self) -> Coroutine[Any, Any, None]:
         """Wait for its end by reading the row."""
+
+
+def deadline_after(timeout: float | None) -> float:
+    """When a waiting that begins now gives up, by the monotonic clock; infinity if never. 0 only looks.
+
+    Raises:
+        InvalidInput: not a number of seconds.
+    """
+    if timeout is None:
+        return float("inf")
+    is_look = isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout == 0
+    return time.monotonic() + (0.0 if is_look else check_seconds("timeout", timeout))
 
 
 def stopped_waiting(handles: Iterable[Waitable]) -> str:

@@ -71,7 +71,7 @@ def _run_script(asked: Arguments, settings: Settings) -> int:
     from monitor.postgres import PostgresSource
 
     out = Output(asked.format or "table", quiet=asked.quiet)
-    source = PostgresSource(settings, read_only=True)
+    source = PostgresSource(settings, read_only=True, recovers=not asked.read_only)
     try:
         return (follow if asked.follow or asked.until else run_once)(source, asked, out)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -20,6 +21,7 @@ from jobnb.errors import (
     PermissionDenied,
     SchemaMismatch,
 )
+from jobnb.recovery import recovery_of
 from monitor.model import Access, LinkState, LinkStatus, Server
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_log = logging.getLogger("jobnb")
 
 SLOW_SECONDS = 1.0
 PROMPT_SECONDS = 5.0
@@ -49,14 +53,17 @@ class Link:
     Args:
         settings: which database.
         read_only: allow no action.
+        recovers: close the jobs of processes that died, as every program of jobnb does.
 
     Raises:
         ConfigurationError: the address can't be right.
     """
 
-    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+    def __init__(self, settings: Settings, *, read_only: bool = False, recovers: bool = True) -> None:
         self.database = Database(settings, visiting=True)
         self._read_only = read_only
+        self._recovery = recovery_of(settings, self.database) if recovers else None
+        self._may_recover = False
         self._lock = threading.Lock()
         self._running: dict[int, float] = {}
         self._succeeded: float | None = None
@@ -78,6 +85,7 @@ class Link:
         with self._attempt(), self._timed(deadline_of(query) <= PROMPT_SECONDS):
             if self._known is None:
                 self._known = self._examine()
+            self._recover()
             return self.database.run(query, *args, **kwargs)
 
     def state(self) -> LinkState:
@@ -170,20 +178,30 @@ class Link:
         finally:
             self._running.pop(key, None)
 
+    def _recover(self) -> None:
+        """Close what dead processes left, about once a second; a look that finds nothing asks only the file system."""
+        if self._recovery is None or not self._may_recover:
+            return
+        try:
+            self._recovery.look()
+            if self.database.embedded is None:
+                self._recovery.observe()
+        except JobnbError as error:
+            _log.debug("jobnb: the monitor could not close the jobs of dead processes now: %s", error)
+
     def _examine(self) -> tuple[Server, Access]:
         """Look at the other side, once a connection: it may be another server than the last time."""
         found = self.database.run(server.facts)
-        url = self.database.url
-        host = (url.host if url else None) or ""
+        self._may_recover = not (found.is_standby or found.is_read_only)
         known = Server(
             where=self.database.where,
             version=found.version,
             database=found.database,
             role=found.role,
-            is_embedded=url is None,
+            is_embedded=self.database.url is None,
             is_standby=found.is_standby,
             has_pooler=found.has_pooler,
-            sleeps=host.endswith(".neon.tech"),
+            sleeps=self.database.sleeps,
         )
         return known, self._access(found)
 

@@ -68,13 +68,14 @@ class PostgresSource:
     Args:
         settings: which database.
         read_only: refuse every action.
+        recovers: close the jobs of processes that died; None for what `read_only` leaves.
 
     Raises:
         ConfigurationError: the address can't be right.
     """
 
-    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
-        self._link = Link(settings, read_only=read_only)
+    def __init__(self, settings: Settings, *, read_only: bool = False, recovers: bool | None = None) -> None:
+        self._link = Link(settings, read_only=read_only, recovers=not read_only if recovers is None else recovers)
         self._board = Board(self._link)
         self._actions = Actions(self._link)
         self._lock = threading.Lock()

@@ -12,11 +12,17 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from jupyter_client.manager import start_new_kernel
+
+from jobnb.db.embedded import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDER = Path(__file__).parent
 SETTLED = 1.5
@@ -42,7 +48,7 @@ class FrontEnd:
             for cell in self._notebook.cells:
                 if cell.cell_type == "code":
                     if "restart" in cell.metadata.get("tags", ()):
-                        self._stop()
+                        self._stop(kill=True)
                         self._start()
                     self._run_cell(cell)
             self._take_messages(SETTLED)
@@ -52,9 +58,9 @@ class FrontEnd:
     def _start(self) -> None:
         self._manager, self._client = start_new_kernel(kernel_name="python3", cwd=str(FOLDER))
 
-    def _stop(self) -> None:
+    def _stop(self, *, kill: bool = False) -> None:
         self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
+        self._manager.shutdown_kernel(now=kill)
         self._cells.clear()
         self._shown.clear()
 
@@ -116,15 +122,26 @@ def run(path: Path) -> None:
 
 def main(names: list[str]) -> None:
     """Run the notebooks with these names, or all of them."""
-    home = Path(tempfile.mkdtemp())
-    try:
-        for path in [FOLDER / name for name in names] or sorted(FOLDER.glob("*.ipynb")):
-            os.environ["JOBNB_HOME"] = str(home / path.stem)
-            began = time.monotonic()
+    for path in [FOLDER / name for name in names] or sorted(FOLDER.glob("*.ipynb")):
+        began = time.monotonic()
+        with server_of_its_own():
             run(path)
-            print(f"{path.name}: {time.monotonic() - began:.0f} s")
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+        print(f"{path.name}: {time.monotonic() - began:.0f} s")
+
+
+@contextmanager
+def server_of_its_own() -> Iterator[None]:
+    """An empty embedded server that the kernels share, and nothing of which stays."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        os.environ["JOBNB_HOME"] = home
+        server = EmbeddedServer(Path(home))
+        server.ensure_running()
+        try:
+            yield
+        finally:
+            data = server.status().data
+            server.release()
+            shutil.rmtree(data.parent, ignore_errors=True)
 
 
 if __name__ == "__main__":

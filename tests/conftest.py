@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from databases import make_url
 from pooler import Pooler
 
 import jobnb
@@ -39,11 +40,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     data = embedded.status().data
     embedded.release()
     shutil.rmtree(data.parent, ignore_errors=True)
-
-
-def make_url(server: EmbeddedServer, database: str) -> str:
-    parts = server.conninfo()
-    return f"postgresql://{parts['user']}@/{database}?host={parts['host']}"
 
 
 @pytest.fixture

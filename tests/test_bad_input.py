@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 import jobnb
 from jobnb import ConfigurationError, DatabaseUnavailable, InvalidInput, JobCreate, SyncJobService
-from jobnb.models import check_limit
+from jobnb.checks import check_limit
 
 
 def add(first: int, second: int = 0) -> int:
@@ -24,6 +25,37 @@ def add(first: int, second: int = 0) -> int:
 
 def generate() -> Any:
     yield 1
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("timeout", ["5s", -1, float("nan"), float("inf"), True, 10**400])
+def test_a_waiting_is_given_a_number_of_seconds(timeout: Any) -> None:
+    group = jobnb.map(add, [1])
+    assert group.results() == [1]
+    for wait in (
+        lambda: group[0].result(timeout),
+        lambda: group[0].exception(timeout),
+        lambda: group[0].wait(timeout),
+        lambda: group.results(timeout),
+        lambda: jobnb.wait(group, timeout),
+        lambda: list(jobnb.as_completed(group, timeout)),
+    ):
+        with pytest.raises(InvalidInput, match=r"^timeout is"):
+            wait()
+
+
+@pytest.mark.usefixtures("client")
+def test_waiting_for_0_seconds_only_looks() -> None:
+    go_on = threading.Event()
+    group = jobnb.map(lambda number: go_on.wait(10) and number, [1])
+    assert not group[0].wait(0)
+    assert jobnb.wait(group, 0).not_done == {group[0]}
+    with pytest.raises(jobnb.WaitTimeout, match="0 s"):
+        group.results(0)
+    with pytest.raises(jobnb.WaitTimeout, match="0 s"):
+        next(jobnb.as_completed(group, 0))
+    go_on.set()
+    assert group.results(10) == [1]
 
 
 @pytest.mark.usefixtures("client")
@@ -47,6 +79,11 @@ def generate() -> Any:
         (lambda: jobnb.submit(add, 1, timeout=-1), "timeout is -1"),
         (lambda: jobnb.submit(add, 1, timeout=float("nan")), "timeout is nan"),
         (lambda: jobnb.submit(add, 1, timeout="5s"), "timeout is '5s'"),
+        (lambda: jobnb.submit(add, 1, timeout=10**400), "timeout is 1000"),
+        (lambda: jobnb.submit(add, 1, timeout=1e300), "timeout is 1e+300"),
+        (lambda: jobnb.submit(add, 1, initial_data=5), "initial_data is a int (5): give a dict"),
+        (lambda: jobnb.submit(add, 1, initial_data={5: 6}), "initial_data has the key a int (5): make every key a str"),
+        (lambda: SyncJobService().delete_jobs(5), "job_ids is 5: give a UUID"),
         (lambda: jobnb.submit(add, 1, retries=-1), "retries is -1"),
         (lambda: jobnb.map(add), "at least one iterable"),
         (lambda: jobnb.map(add, 5), "5 to run the function on, which can't be iterated"),
@@ -270,3 +307,8 @@ def test_a_silent_server_is_told_within_seconds_by_queries_too(use: Any) -> None
             use(SyncJobService(database_url=f"postgresql://ada:s3cret@127.0.0.1:{port}/db"))
         assert time.monotonic() - began < 6
     assert "s3cret" not in str(refused.value)
+
+
+def test_a_setting_that_does_not_exist_is_answered_with_those_that_do() -> None:
+    with pytest.raises(ConfigurationError, match="no setting 'max_worker': they are database_url, home, max_workers"):
+        jobnb.configure(max_worker=5)

@@ -263,7 +263,8 @@ def test_after_kill_9_what_was_told_as_done_is_done_and_nothing_runs_again(
     runtime = default_service().runtime
     runtime.open()
     folder = runtime.recorder.dead_letters.parent
-    until(lambda: not unfinished(database_url) and spooled_kernels(folder) <= {runtime.kernel_id})
+    # in this order: the rows of what was in the spool are closed after it was stored
+    until(lambda: spooled_kernels(folder) <= {runtime.kernel_id} and not unfinished(database_url))
 
     rows = {str(row[0]): row for row in rows_of(database_url)}
     assert accepted <= rows.keys()

@@ -354,6 +354,8 @@ def same(left: Any, right: Any) -> bool:
     compare = _SAME.get(type(left))
     if compare is not None:
         return compare(left, right)
+    if isinstance(left, np.floating) and np.isnan(left):
+        return bool(np.isnan(right))  # which of the NaNs is not kept, as with Python's own
     if isinstance(left, np.generic):
         return same(np.asarray(left), np.asarray(right))
     if dataclasses.is_dataclass(left):
@@ -966,14 +968,14 @@ def test_importing_the_package_loads_no_big_library() -> None:
 
 
 def test_fields_must_be_a_mapping_with_text_keys() -> None:
-    assert encode_fields({"bb": 1, "a": (2,)}).order == '[["bb", "a"]]'
-    assert encode_fields(types.MappingProxyType({"a": 1})).json == '{"a": 1}'
+    assert encode_fields("result", {"bb": 1, "a": (2,)}).order == '[["bb", "a"]]'
+    assert encode_fields("result", types.MappingProxyType({"a": 1})).json == '{"a": 1}'
     for wrong in ([1], None, "text", {1: 2}, {None: 1}, {"a": 1, ("b",): 2}):
-        with pytest.raises(InvalidInput, match="expected a dict with text keys"):
-            encode_fields(wrong)  # type: ignore[arg-type] # that is the test
-    reserved = encode_fields({"$t": "x"})
+        with pytest.raises(InvalidInput, match=r"^result (is|has the key) .*: (give|make)"):
+            encode_fields("result", wrong)  # type: ignore[arg-type] # that is the test
+    reserved = encode_fields("result", {"$t": "x"})
     assert decode(json.loads(reserved.json)) == {"$t": "x"}
-    assert encode_fields({"model": object(), "a": 1}).error is not None
+    assert encode_fields("result", {"model": object(), "a": 1}).error is not None
 
 
 def test_previews_are_short_fast_and_readable() -> None:

@@ -100,13 +100,22 @@ def retry(job_id: str) -> None:
 
 
 @cli.command("init-db")
-def init_db() -> None:
+@click.option("--roles", is_flag=True, help="Make the roles jobnb_runner and jobnb_monitor too (roles.sql).")
+@click.option("--row-security", is_flag=True, help="Show people only the jobs of their own role (row_security.sql).")
+def init_db(roles: bool, row_security: bool) -> None:
     """Make the tables, or bring older ones up to date."""
     from jobnb.api import default_service
+    from jobnb.db import schema
 
     service = default_service()
     service.init_database()
     click.echo(f"the tables are up to date in {service.runtime.database.where}")
+    if roles or row_security:
+        service.run(schema.add_roles)
+        click.echo("the roles jobnb_runner and jobnb_monitor are there: GRANT them to people")
+    if row_security:
+        service.run(schema.add_row_security)
+        click.echo("people with the role jobnb_runner see their own jobs only")
 
 
 @cli.command()

@@ -87,7 +87,8 @@ def _explain(out: Console, handles: list[JobHandle[Any]]) -> None:
     out.print(Text("\nWhat next", style="bold"))
     short = handles[0].job.short_id
     for command, effect in (
-        ("jobnb list", "all jobs, of this and every other process"),
+        ("python -m monitor", "all jobs of this and every other process, live"),
+        ("jobnb list", "the same, once"),
         (f"jobnb logs {short}", "what a job printed"),
         (
             f"python -c 'import jobnb; print(jobnb.get(\"{short}\").result())'",

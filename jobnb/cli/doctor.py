@@ -56,6 +56,10 @@ def _look_at_spool(settings: Settings, problems: list[str]) -> dict[str, Any]:
     for path in sorted(folder.glob("*/*.dead")):
         count = len(Path(path).read_text(encoding="utf-8").splitlines())
         problems.append(f"{count} records were refused by the database; they are kept in {path}")
+    problems += [
+        f"a spool had damaged lines; the others were stored, a copy of it is kept in {path}"
+        for path in sorted(folder.glob("*/*.damaged"))
+    ]
     kernels = liveness.locked_kernels(settings.home)
     dead = list(liveness.dead_kernels(settings.home))
     return {

@@ -37,6 +37,11 @@ _ADVICE = (
         "check the host in DATABASE_URL, and this machine's network",
     ),
     (
+        r"read-only transaction",
+        "it is a standby, or was made read-only: if that lasts, name the primary in DATABASE_URL",
+    ),
+    (r"No space left on device", "its disk is full: somebody has to make room there"),
+    (
         r"too many clients|remaining connection slots|too many connections",
         "the server has no connection left: close some, raise max_connections, or put a pooler in front of it",
     ),

@@ -21,10 +21,11 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from jobnb.db import certificates, isolation, schema
 from jobnb.db.deadline import Watchdog, connect_within
 from jobnb.db.embedded import EmbeddedServer, embedded_server
+from jobnb.db.kept import KeptConnection
 from jobnb.db.statement import deadline_of, needs_transaction
 from jobnb.db.translate import translated
 from jobnb.db.urls import DatabaseURL, normalize
-from jobnb.errors import DatabaseUnavailable, SchemaMismatch
+from jobnb.errors import DatabaseUnavailable, PermissionDenied, SchemaMismatch
 from jobnb.threads import DaemonPool
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Database:
         if not visiting:
             event.listen(self._readers, "checkout", self._ping)
         self._may_make_tables = self.embedded is not None or not visiting
-        self._writing: psycopg.Connection[Any] | None = None
+        self._writing = KeptConnection(self._connect_to_write, self._watchdog)
         self._threads: DaemonPool[Callable[[], object]] = DaemonPool(4, "jobnb-db", lambda call: call())
         self._schema_checked = self._closed = False
         self._opening = threading.Lock()
@@ -90,6 +91,11 @@ class Database:
     def where(self) -> str:
         """The server in words, without its password."""
         return self.url.display if self.url else f"the embedded server in {self.embedded and self.embedded.home}"
+
+    @property
+    def sleeps(self) -> bool:
+        """True if the server is one that falls asleep when nobody uses it, and is paid for by the hour otherwise."""
+        return self.url is not None and (self.url.host or "").endswith(".neon.tech")
 
     def redact(self, text: str) -> str:
         """`text` with this database's password taken out."""
@@ -139,19 +145,18 @@ class Database:
         self.open()
         try:
             with translated(self.where, self.redact):
-                connection = self._writing
-                if connection is None or connection.closed:
-                    connection = self._writing = self._connect()
-                    connection.autocommit = True
-                    # never elsewhere: a pooler hands the next transaction to a session that knows nothing of it
-                    connection.prepare_threshold = None if self.embedded is None else 0
-                with self._watchdog.limit(connection, deadline_of(statement)):
-                    statement(connection, *texts)
+                self._writing.run(statement, *texts)
         except DatabaseUnavailable:
             # after a failover it may lead to a server that only reads, for as long as it is kept
-            if self._writing is not None:
-                self._writing.close()
+            self._writing.drop()
             raise
+
+    def _connect_to_write(self) -> psycopg.Connection[Any]:
+        connection = self._connect()
+        connection.autocommit = True
+        # never elsewhere: a pooler hands the next transaction to a session that knows nothing of it
+        connection.prepare_threshold = None if self.embedded is None else 0
+        return connection
 
     def write_apart(self, statement: Callable[..., None], *texts: str) -> None:
         """Run a statement of the recorder for somebody else than its thread; errors are those of `run`."""
@@ -163,19 +168,30 @@ class Database:
         Raises:
             DatabaseUnavailable: no connection.
             SchemaMismatch: the tables were made by a newer jobnb, or are missing where a visitor makes none.
+            PermissionDenied: the tables are missing or older, and this role may not make them.
         """
         if self._schema_checked:
             return
         with self._opening:
             if not self._schema_checked:
                 if not schema.check(self._run(self._readers, schema.version)):
-                    if not self._may_make_tables:
-                        raise SchemaMismatch(
-                            f"{self.where} has no tables of jobnb, or older ones: submit a job there, or run "
-                            "`jobnb init-db` with the same DATABASE_URL"
-                        )
-                    self._run(self._readers, schema.init_database)
+                    self._make_tables()
                 self._schema_checked = True
+
+    def _make_tables(self) -> None:
+        if not self._may_make_tables:
+            raise SchemaMismatch(
+                f"{self.where} has no tables of jobnb, or older ones: submit a job there, or run `jobnb init-db` with "
+                "the same DATABASE_URL"
+            )
+        try:
+            self._run(self._readers, schema.init_database)
+        except PermissionDenied as error:
+            raise PermissionDenied(
+                f"jobnb's tables in {self.where} are missing, or older than this jobnb, and this role may not make "
+                f"them: have their owner run `jobnb init-db` ({error})",
+                error.sqlstate,
+            ) from None
 
     def ping(self) -> bool:
         """True if the server answers a trivial query now."""
@@ -185,19 +201,23 @@ class Database:
             return False
         return True
 
-    def close(self) -> None:
-        """Close the idle connections and leave the embedded server, which stops if nobody else uses it."""
+    def close(self, *, is_away: bool = False) -> None:
+        """Close the idle connections and leave the embedded server, which stops if nobody else uses it.
+
+        Args:
+            is_away: this process ends, and the server did not answer lately: it is left as it is, because stopping it
+                might take long.
+        """
         self._closed = True
         self._readers.dispose()
-        if self._writing is not None:
-            self._writing.close()
+        self._writing.close()
         if self.embedded is not None:
-            self.embedded.release(self)
+            self.embedded.leave_running() if is_away else self.embedded.release(self)
 
     def forget(self) -> None:
         """After a fork, in the child: drop the parent's connections without closing them."""
         self._readers.dispose(close=False)
-        self._writing = None  # psycopg knows that it belongs to another process
+        self._writing.forget()
 
     def _run(
         self,

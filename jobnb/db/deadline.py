@@ -63,12 +63,13 @@ class Watchdog:
             for key, (deadline, connection) in list(self._watched.items()):
                 if now > deadline:
                     self._watched.pop(key, None)
-                    _cut(connection)
+                    cut(connection)
             if not self._watched:
                 self._awake.clear()
 
 
-def _cut(connection: psycopg.Connection[Any]) -> None:
+def cut(connection: psycopg.Connection[Any]) -> None:
+    """Shut the socket of a connection down: whoever waits for it in another thread sees it broken, at once."""
     try:
         duplicate = socket.socket(fileno=os.dup(connection.fileno()))
     except Exception:

@@ -32,6 +32,7 @@ def blocking(query: Callable[Concatenate[Connection, P], R]) -> Method[P, R]:
 
     @functools.wraps(query)
     def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = True
         return cast("R", self.run(query, *args, **kwargs))
 
     return cast("Method[P, R]", method)
@@ -45,6 +46,7 @@ def awaitable(query: Callable[Concatenate[Connection, P], R]) -> Method[P, Corou
 
     @functools.wraps(query)
     async def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = True
         return cast("R", await self.run_async(query, *args, **kwargs))
 
     return cast("Method[P, Coroutine[Any, Any, R]]", method)

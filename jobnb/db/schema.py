@@ -18,12 +18,12 @@ VERSION = 2
 """The version of `schema.sql` that this code works with."""
 
 
-def schema_sql() -> str:
-    """The text of `schema.sql`: from the installed package, or from the top of a checkout."""
-    installed = resources.files("jobnb") / "schema.sql"
+def schema_sql(name: str = "schema.sql") -> str:
+    """The text of `schema.sql`, or of a file beside it: from the installed package, or the top of a checkout."""
+    installed = resources.files("jobnb") / name
     if installed.is_file():
         return installed.read_text(encoding="utf-8")
-    return (Path(__file__).parents[2] / "schema.sql").read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / name).read_text(encoding="utf-8")
 
 
 def version(conn: Connection) -> int:
@@ -47,6 +47,26 @@ def init_database(conn: Connection) -> None:
     if check(version(conn)):
         return
     conn.exec_driver_sql(schema_sql().replace("%", "%%"))
+
+
+@statement(transaction=True, deadline=600.0)
+def add_roles(conn: Connection) -> None:
+    """Make the roles `jobnb_runner` and `jobnb_monitor`, with what they may do; see `roles.sql`.
+
+    Raises:
+        PermissionDenied: the role may not create roles, or does not own the tables.
+    """
+    conn.exec_driver_sql(schema_sql("roles.sql").replace("%", "%%"))
+
+
+@statement(transaction=True, deadline=600.0)
+def add_row_security(conn: Connection) -> None:
+    """Let whoever runs jobs see only those of their own role; see `row_security.sql`.
+
+    Raises:
+        PermissionDenied: the role does not own the tables.
+    """
+    conn.exec_driver_sql(schema_sql("row_security.sql").replace("%", "%%"))
 
 
 def check(found: int) -> bool:

@@ -34,6 +34,13 @@ _ENCODE_ADVICE = (
 _EXAMPLE = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
+class Secret(str):
+    """A text that tracebacks with local variables, loggers and reprs of dicts do not show."""
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 @dataclass(frozen=True)
 class DatabaseURL:
     """The address of one PostgreSQL database. Neither `repr` nor `str` shows the password.
@@ -78,9 +85,10 @@ class DatabaseURL:
 
     def conninfo(self) -> dict[str, Any]:
         """The same address as keyword arguments of `psycopg.connect`."""
+        password = None if self.password is None else Secret(self.password)
         parts = {
-            "host": self.host, "port": self.port, "user": self.user, "password": self.password,
-            "dbname": self.database, **dict(self.options),
+            "host": self.host, "port": self.port, "user": self.user, "password": password, "dbname": self.database,
+            **dict(self.options),
         }  # fmt: skip
         return {name: value for name, value in parts.items() if value is not None}
 

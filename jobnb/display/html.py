@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jobnb.display.words import (
     COLORS,
     SYMBOLS,
+    as_of,
     duration,
     message,
     moment,
@@ -67,6 +68,11 @@ def number(fraction: float) -> str:
     return f'<span style="display:inline-block;min-width:36px">{percent(fraction)}</span>'
 
 
+def said_now(shown: str) -> str:
+    """What is shown of jobs that go on, with the time at which it was so."""
+    return f'{shown}<div style="{FONT};{DIM};padding-left:13px">{as_of()}</div>'
+
+
 def job_card(job: Job) -> str:
     """One job in one line; how, when and how long once it has ended; the traceback folded up below."""
     parts = [
@@ -77,7 +83,8 @@ def job_card(job: Job) -> str:
         f'<span style="flex:0 1000 auto;min-width:0;{DIM};{CUT}">{_kind(job)}</span>',
         *(_ended(job) if job.status.is_final else _under_way(job)),
     ]
-    return f"{_frame(job, ''.join(parts))}{_traceback(job)}"
+    # the blanks are for places that take styles away, such as code hosts; where there are styles they are not seen
+    return f"{_frame(job, ' '.join(parts))}{_traceback(job)}"
 
 
 def job_table(jobs: Sequence[Job], heading: str = "") -> str:
@@ -87,23 +94,29 @@ def job_table(jobs: Sequence[Job], heading: str = "") -> str:
         return note or f'<div style="{FONT};{DIM}">no jobs</div>'
     rows = [
         (badge(job), _name(job), _text(job.job_type, 30), _code(job.short_id), _moment(job.created_at), _time(job),
-         _message(job, 420))
+         _message(job))
         for job in jobs
     ]  # fmt: skip
     return note + table(("state", "name", "type", "id", "created", "time", "message"), rows)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are HTML already; a notebook's own style for tables does not get through."""
+    """A table of cells that are HTML already; the last column gets the room that is left.
+
+    A notebook's own style for tables does not get through.
+    """
     top = "".join(f'<th style="{_CELL};font-weight:400;{DIM}">{escape(name)}</th>' for name in head)
-    body = "".join(
-        f'<tr style="background:none">{"".join(f"""<td style="{_CELL}">{cell}</td>""" for cell in row)}</tr>'
-        for row in rows
-    )
+    body = "".join(f'<tr style="background:none">{_cells(row)}</tr>' for row in rows)
     return (
-        f'<table style="{FONT};border-collapse:collapse;margin:0;table-layout:auto;border:none">'
+        f'<table style="{FONT};width:100%;border-collapse:collapse;margin:0;table-layout:auto;border:none">'
         f'<tr style="border-bottom:1px solid #8885;background:none">{top}</tr>{body}</table>'
     )
+
+
+def _cells(row: Sequence[str]) -> str:
+    *others, last = row
+    cells = "".join(f'<td style="{_CELL}">{cell}</td>' for cell in others)
+    return f'{cells}<td style="{_CELL};width:100%;max-width:0"><div style="{CUT}">{last}</div></td>'
 
 
 def still_to_tell(words: str) -> str:
@@ -124,7 +137,7 @@ def row_of(job: Job, call: str = "") -> tuple[str, ...]:
         f"{_name(job)}{arguments}",
         _code(job.short_id),
         f"{_small_bar(job)}{_time(job)}",
-        _message(job, 420),
+        _message(job),
     )
 
 
@@ -200,9 +213,10 @@ def _small_bar(job: Job) -> str:
     return bar(job.progress, 80) if job.progress is not None and job.state == "in_progress" else ""
 
 
-def _message(job: Job, width: int) -> str:
+def _message(job: Job) -> str:
     color = f"color:{COLORS[job.state]}" if job.state in ("failed", "lost", "timeout") else DIM
-    return f'<div style="max-width:{width}px;{color};{CUT}">{escape(message(job))}</div>'
+    words = escape(message(job))
+    return f'<span style="{color}" title="{words}">{words}</span>'
 
 
 def _text(text: str, limit: int) -> str:

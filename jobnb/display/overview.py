@@ -69,7 +69,7 @@ def overview_of(jobs: Sequence[Job], name: str = "") -> Overview:
 def overview_html(view: Overview) -> str:
     """As static HTML."""
     parts = [f"<b>{escape(_heading(view))}</b>", _stacked(view), *_counts(view), _times(view)]
-    spans = "".join(f'<span style="flex:none">{part}</span>' for part in parts if part)
+    spans = " ".join(f'<span style="flex:none">{part}</span>' for part in parts if part)
     left = view.total - len(view.rows)
     more = f'<div style="{html.DIM}">… and {left:,} more</div>' if left > 0 else ""
     rows = [html.row_of(job, call) for job, call in view.rows]
@@ -118,7 +118,7 @@ def _stacked(view: Overview) -> str:
         if share > 0
     )
     return (
-        '<span style="display:inline-flex;width:160px;height:8px;border-radius:4px;background:#8885;overflow:hidden;'
+        '<span style="display:inline-flex;width:120px;height:8px;border-radius:4px;background:#8885;overflow:hidden;'
         f'vertical-align:middle">{pieces}</span> {html.number(view.fraction)}'
     )
 

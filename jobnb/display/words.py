@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from jobnb.models import Job
 
 SYMBOLS = {
@@ -75,6 +74,11 @@ def running_time(elapsed: float | None, fraction: float | None) -> str:
 def moment(at: datetime | None) -> str:
     """A point in time to the minute, in the local zone of this process, with the zone's name."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M %Z").rstrip() if at is not None else ""
+
+
+def as_of() -> str:
+    """What makes words about something that goes on true for ever: when they were said."""
+    return datetime.now().astimezone().strftime("as of %H:%M:%S")
 
 
 def title(job: Job) -> str:

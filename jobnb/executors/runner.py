@@ -54,20 +54,20 @@ class Runner:
 
     def run(self, execution: Execution) -> None:
         """Run a job to its end in this thread; raises nothing that its function raised."""
-        if not self._begin(execution):
-            return
-        work = execution.work
-        timer = None if work.options.timeout is None else self._start_timer(execution, work.options.timeout)
+        work, timer = execution.work, None
         try:
+            if not self._begin(execution):
+                return
+            if work.options.timeout is not None:
+                timer = self._start_timer(execution, work.options.timeout)
             if work.is_plain and capture.around is None:
                 value = call_stoppable(execution, execution.fn, *execution.args, **execution.kwargs)
             else:
                 value = self._surrounded(execution)
+            self._complete(execution, value)
         except BaseException as error:
             leave(execution)
             self._fail(execution, error)
-        else:
-            self._complete(execution, value)
         finally:
             if timer is not None:
                 timer.cancel()
@@ -178,7 +178,8 @@ class Runner:
             self._end(execution, "done", members)
 
     def _fail(self, execution: Execution, error: BaseException) -> None:
-        error.__traceback__ = users_traceback(error.__traceback__)
+        # not by assignment: the class may be a frozen dataclass, or have ideas of its own about attributes
+        BaseException.with_traceback(error, users_traceback(error.__traceback__))
         if isinstance(error, (StopRequested, asyncio.CancelledError)) and execution.stop_kind is not None:
             kind = execution.stop_kind
             self._end_as_failed(execution, kind, _stopped_words(execution, kind), None)
@@ -194,6 +195,7 @@ class Runner:
         execution.error = error if error is not None else _REASONS[kind](execution.job_id, message)
         members = f'"status":"failed","error_kind":"{kind}","error_message":{json_text(clean(message))}'
         if error is not None:
+            execution.trace = error.__traceback__
             execution.traceback = formatted(error, self._redact)
             members += f',"traceback":{json_text(execution.traceback)}'
         self._end(execution, "failed", members)
@@ -221,7 +223,12 @@ class Runner:
         execution.finish()
 
 
-_REASONS: dict[str, type[JobFailed]] = {"cancelled": JobCancelled, "timeout": JobTimeout, "lost": JobLost}
+_REASONS: dict[str, type[JobFailed]] = {
+    "error": JobFailed,
+    "cancelled": JobCancelled,
+    "timeout": JobTimeout,
+    "lost": JobLost,
+}
 
 
 def _ending(execution: Execution) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jobnb.errors import ConfigurationError
@@ -39,6 +40,12 @@ class Borrowed:
         if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
             raise ConfigurationError(
                 f"executor is {executor!r:.80}: give an object with submit(), such as ThreadPoolExecutor(4)"
+            )
+        processes = sys.modules.get("concurrent.futures.process")
+        if processes is not None and isinstance(executor, processes.ProcessPoolExecutor):
+            raise ConfigurationError(
+                "executor is a ProcessPoolExecutor: jobs that leave this process are not supported yet; give a "
+                "ThreadPoolExecutor, or call the process pool in the job's own function"
             )
         self._executor = executor
         self.name = type(executor).__name__

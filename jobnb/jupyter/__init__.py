@@ -10,9 +10,11 @@ remote.py     jobs of other processes, kept up to date while they are shown
 tracebacks.py the user's own lines
 shell.py      what is asked of IPython and ipykernel
 
-magics.py   %%job, %jobs, %job, %cancel, %joblog
-cell.py     the body of a %%job cell: compiled at the call, run in a job, its names published
-loop.py     asyncio.run in cells
+magics.py     %%job, %jobs, %job, %cancel, %joblog; completion.py: what Tab offers on their lines
+cell.py       the body of a %%job cell: compiled at the call, run in a job, its names published
+rehome.py     the functions it defined see the notebook's names
+loop.py       asyncio.run in cells
+keyboard.py   input() is for cells
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ def install() -> None:
 
     from jobnb.display import outlet
     from jobnb.executors import failure
-    from jobnb.jupyter import captures, figures, tracebacks
+    from jobnb.jupyter import captures, figures, keyboard, tracebacks
     from jobnb.jupyter.around import Around
     from jobnb.jupyter.audience import Notebook
     from jobnb.jupyter.echo import Echo
@@ -52,6 +54,7 @@ def install() -> None:
         capture.around = Around(shell, notebook.cleared)
         figures.install()
         captures.install(ipython.display_pub)
+        keyboard.refuse_in_jobs(ipython.kernel)
     outlet.audience = notebook
 
 

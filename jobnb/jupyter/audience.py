@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from jobnb.api import default_service
 from jobnb.display import html, text
 from jobnb.display.overview import overview_html, overview_of, overview_text
 from jobnb.errors import JobnbError
@@ -47,14 +48,12 @@ class Notebook:
         self._running: str | None = shell.cell.get("msg_id")
         self._lock = threading.RLock()
         self._watch = Watch()
-        self._pump = Pump(lambda board: board.cell.get("msg_id") == self._running, self._retire)
-        self._mode = "auto"
+        self._pump = Pump(self._is_running, self._retire)
 
     # -- what the core and the user ask for
 
     def announce(self, handles: Sequence[JobHandle[Any]], display: str) -> None:
         """Show new jobs in the way of the setting `display`; what goes wrong is logged, the jobs go on."""
-        self._mode = display
         try:
             self._place(handles, display, as_table=len(handles) > 1)
         except Exception:
@@ -66,15 +65,16 @@ class Notebook:
         Raises:
             NotImplementedError: nothing is to be shown here but the `repr`.
         """
-        if self._mode == "none" or not self._shell.is_kernel:
+        mode = default_service().settings.display
+        if mode == "none" or not self._shell.is_kernel:
             raise NotImplementedError("nothing but text is shown here")
         board = self._boards.get(self._key())
         if board is not None and board.has_all(handles):
             return
         if all(handle.state not in ("scheduled", "in_progress") for handle in handles):
-            self._show_ended(handles)
+            self._show_ended(handles, mode)
         else:
-            self._place(handles, self._mode, as_table=len(handles) > 1)
+            self._place(handles, mode, as_table=len(handles) > 1)
 
     # -- what the shell tells
 
@@ -133,6 +133,9 @@ class Notebook:
         self._boards[self._key()] = board
         return board
 
+    def _is_running(self, board: Board) -> bool:
+        return self._running is not None and board.cell.get("msg_id") == self._running
+
     def _key(self) -> str:
         return str(self._shell.cell.get("msg_id", ""))
 
@@ -148,14 +151,14 @@ class Notebook:
             return WidgetView(self._shell, self._cancel)
         return DocumentView(self._shell, with_html=display != "text")
 
-    def _show_ended(self, handles: Sequence[JobHandle[Any]]) -> None:
+    def _show_ended(self, handles: Sequence[JobHandle[Any]], mode: str) -> None:
         jobs = [handle.job for handle in handles]
         if len(jobs) == 1:
             data = {"text/plain": text.job_line(jobs[0]), "text/html": html.job_card(jobs[0])}
         else:
             view = overview_of(jobs)
             data = {"text/plain": overview_text(view), "text/html": overview_html(view)}
-        if self._mode == "text":
+        if mode == "text":
             del data["text/html"]
         self._shell.display(data)
 

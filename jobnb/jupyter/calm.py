@@ -1,7 +1,7 @@
 """While jobs compute in threads, cells get their turn sooner: the interpreter switches threads more often.
 
-With eight jobs in pure Python, `1+1` in a cell took 1.6 s at Python's interval of 5 ms and 0.3 s at this one; the jobs
-were not measurably slower (`benchmarks/notebook_lag.py`).
+With six jobs in pure Python on two cores, `1 + 1` in a cell took 0.56 s at Python's interval of 5 ms and 0.28 s at
+this one, and the jobs got no less done (`benchmarks/notebook_lag.py`).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Body(NamedTuple):
         statements: everything but the last expression; None if there is nothing else.
         expression: the last expression, whose value is the job's; None if the body does not end with one.
         is_quiet: the last expression ends with a semicolon and is not to be shown.
-        title: what the cell calls itself: its first line, without the comment sign.
+        title: what the cell calls itself; see `title_of`.
     """
 
     statements: CodeType | None
@@ -82,7 +82,8 @@ def compile_body(shell: Any, line: str, cell: str) -> Body:
 
 def _compile(shell: Any, line: str, cell: str) -> Body:
     # the %%job line is line 1, also where a traceback shows it
-    text = f"# %%job {line}".rstrip() + "\n" + shell.transform_cell(cell)
+    first = " ".join(f"# %%job {line}".split())
+    text = f"{first}\n{shell.transform_cell(cell)}"
     filename = shell.compile.cache(text, len(shell.user_ns.get("In", "x")) - 1, raw_code=f"%%job\n{cell}")
     flags = shell.compile.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     tree = compile(text, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
@@ -102,7 +103,7 @@ def title_of(cell: str) -> str:
     """The first line that tells what the cell does: a comment's text, or the first statement that is no import."""
     lines = [line.strip() for line in cell.splitlines() if line.strip()]
     told = (line for line in lines if not line.startswith(("import ", "from ")))
-    title = re.sub(r"^[#%\s]+", "", next(told, lines[0] if lines else "")) or "empty cell"
+    title = re.sub(r"^#[#%\s]*", "", next(told, lines[0] if lines else "")) or "empty cell"
     return title if len(title) <= TITLE_LIMIT else f"{title[: TITLE_LIMIT - 1]}…"
 
 
@@ -123,6 +124,10 @@ class _Run:
         self._shell, self._body, self.source_text, self._shows_errors = shell, body, source_text, shows_errors
         self._copied: dict[str, Any] | None = dict(shell.user_ns)
         self.__qualname__, self.__module__ = body.title, "__main__"
+
+    def let_go(self) -> None:
+        """Forget the copied names: the job has ended, perhaps before it began."""
+        self._copied = None
 
     def _take_names(self) -> dict[str, Any]:
         names, self._copied = self._copied, None

@@ -8,6 +8,7 @@ matplotlib has no such list, jobs draw as they always did, and `matplotlib.figur
 from __future__ import annotations
 
 import contextvars
+import logging
 import sys
 import threading
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from typing import Any
 
 from jobnb.tracking.imports import when_imported
 
+_log = logging.getLogger("jobnb")
 _own: contextvars.ContextVar[OrderedDict[Any, Any] | None] = contextvars.ContextVar("jobnb_figures", default=None)
 _drawing = threading.Lock()
 """Two threads that render at once share matplotlib's caches; at least our own rendering takes turns."""
@@ -36,8 +38,9 @@ def own_figures() -> Iterator[None]:
     finally:
         try:
             _show_open()
-        finally:
-            _own.reset(token)
+        except Exception:
+            _log.exception("jobnb: the figures of a job could not be shown")
+        _own.reset(token)
 
 
 class Figures(MutableMapping[Any, Any]):

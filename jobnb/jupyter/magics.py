@@ -6,6 +6,7 @@ import itertools
 import keyword
 import shlex
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from IPython.core.error import UsageError
@@ -32,6 +33,7 @@ LAST = "_job"
 """The name that always has the handle of the newest `%%job`."""
 _MOMENT = 0.2
 """Seconds that `%cancel` waits to tell whether the job has stopped."""
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _ACTIVE = ("scheduled", "in_progress")
 
 _WHICH = "its id as shown, or a variable with its handle; the newest %%%%job if not given"
@@ -82,7 +84,8 @@ class JobMagics(Magics):
             model.score(X_test, y_test)
 
         Then fit.result() waits for the score, and %cancel _job asks the cell to stop (it does at the next step of a
-        progress bar or jobnb.track, or at jobnb.check_cancelled()).
+        progress bar or jobnb.track, or at jobnb.check_cancelled()). await works at the top level, in an event loop of
+        the job's own. Line magics and !commands work inside; a second cell magic works on the notebook's own variables.
         """
         options = _parse(self.job_cell, line)
         if options is None:
@@ -94,6 +97,7 @@ class JobMagics(Magics):
         job: JobHandle[Any] = _ask(
             api.submit, run, job_type=options.type, name=options.name or body.title, timeout=options.timeout
         )
+        job.add_done_callback(lambda _: run.let_go())
         self.shell.user_ns[LAST] = job
         if out is not None:
             self.shell.user_ns[out] = job
@@ -128,7 +132,8 @@ class JobMagics(Magics):
             raise UsageError("give one of STATUS, --active and --failed")
         states = _ACTIVE if options.active else ("failed" if options.failed else options.status,)
         found = [_ask(api.jobs, state, options.type, None, options.search, options.limit) for state in states]
-        newest = sorted(itertools.chain(*found), key=lambda job: (job.created_at, job.job_id), reverse=True)
+        # each list is in order; rows that another program wrote without a time come last
+        newest = sorted(itertools.chain(*found), key=lambda job: job.created_at or _LONG_AGO, reverse=True)
         return JobList(newest[: options.limit])
 
     @magic_arguments("cancel")

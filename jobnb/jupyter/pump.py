@@ -26,8 +26,8 @@ _log = logging.getLogger("jobnb")
 TICK = 0.2
 RATE = 100
 """Messages a second, of all boards together."""
-AGAIN = 1.0
-"""Seconds until what is final is sent again, in case the first message was dropped."""
+TIMES, AGAIN = 2, 1.0
+"""How often what is final is sent, in case the first message was dropped, and the seconds between."""
 
 
 class Pump:
@@ -64,9 +64,12 @@ class Pump:
                 while not self._boards:
                     calm.relax()
                     self._changed.wait()
-            calm.quicken()
-            capture.install()  # %%capture and redirect_stdout put other streams in place
-            self._tick(int(RATE * TICK))
+            try:
+                calm.quicken()
+                capture.install()  # %%capture and others put other streams in place
+                self._tick(int(RATE * TICK))
+            except Exception:
+                _log.exception("jobnb: showing jobs failed; it goes on")
             time.sleep(TICK)
 
     def _tick(self, allowed: int) -> None:
@@ -106,7 +109,8 @@ class _Shown:
     def __init__(self, board: Board) -> None:
         self.board = board
         self.is_finished = False
-        self._next = self._settled = 0.0
+        self._next = self._settled_at = 0.0
+        self._times_settled = 0
 
     def step(self, is_running: Callable[[Board], bool]) -> int:
         """Show what there is to show now; returns how many messages that took."""
@@ -115,7 +119,7 @@ class _Shown:
             return 0
         with self.board.lock:
             self.board.look()
-            sent = self._reopen() if self._settled and not self.board.is_over else 0
+            sent = self._reopen() if self._times_settled and not self.board.is_over else 0
             sent += self.board.view.update(self.board)
             if self.board.is_over:
                 sent += self._settle(now, is_running(self.board))
@@ -124,18 +128,16 @@ class _Shown:
         return sent
 
     def _reopen(self) -> int:
-        self._settled = 0.0
+        self._times_settled = 0
         return self.board.view.reopen(self.board)
 
     def _settle(self, now: float, is_running: bool) -> int:
-        if not self._settled:
-            # a cell that still runs may submit more: wait a moment, a card should not flicker
-            if is_running and now - self.board.over_since < AGAIN:
-                return 0
-            self._settled = now
-        elif now - self._settled < AGAIN:
+        # a cell that still runs may submit more: wait a moment, a card should not flicker
+        due = self._settled_at + AGAIN if self._times_settled else self.board.over_since + (AGAIN if is_running else 0)
+        if now < due:
             return 0
-        else:
+        if self._times_settled == TIMES:
             self.is_finished = not is_running
-            self._settled = now
+            return 0
+        self._times_settled, self._settled_at = self._times_settled + 1, now
         return self.board.view.settle(self.board, elsewhere=True)

@@ -22,7 +22,8 @@ class Shell:
 
     def __init__(self, ipython: Any) -> None:
         self.ipython = ipython
-        self.is_kernel = getattr(ipython, "kernel", None) is not None
+        # a kernel that is not ipykernel's is treated as a terminal
+        self.is_kernel = hasattr(ipython, "kernel") and hasattr(ipython.display_pub, "register_hook")
         # the ones of the kernel: %%capture puts others in their place while a cell runs
         self._publisher = ipython.display_pub
         self._streams: dict[str, Any] = {}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from jobnb.display import html
+from jobnb.display.words import as_of
 
 if TYPE_CHECKING:
     from jobnb.jupyter.board import Board
@@ -80,6 +80,7 @@ class TerminalView(NoView):
 
     def __init__(self) -> None:
         self._lines = 0
+        self._is_told = False
 
     def open(self, board: Board) -> None:
         """Say that they were submitted."""
@@ -97,9 +98,16 @@ class TerminalView(NoView):
         return 0
 
     def settle(self, board: Board, *, elsewhere: bool) -> int:
-        """Say how they ended."""
-        if elsewhere:
+        """Say how they ended, once."""
+        if elsewhere and not self._is_told:
             print(board.text())  # noqa: T201
+        self._is_told = self._is_told or elsewhere
+        return 0
+
+    def reopen(self, board: Board) -> int:
+        """There will be more to say."""
+        del board
+        self._is_told = False
         return 0
 
 
@@ -126,14 +134,13 @@ class DocumentView:
         """Replace what is shown by how things are, and say at what time."""
         if board.is_over:
             return 0
-        at = time.strftime("as of %H:%M:%S")
         data = self._bundle(board)
         if data == self._shown:
             return 0
         self._shown = dict(data)
-        data["text/plain"] += f"  {at}"
+        data["text/plain"] += f"  {as_of()}"
         if self._with_html:
-            data["text/html"] += f'<div style="{html.FONT};{html.DIM};padding-left:13px">{at}</div>'
+            data["text/html"] = html.said_now(data["text/html"])
         self._shell.update(data, self._display_id, board.cell)
         return 1
 

@@ -84,7 +84,8 @@ class WidgetView:
     def close(self) -> None:
         """Forget the widgets; a page that still shows them keeps what they show."""
         for widget in [self._box, *(part for row in self._rows for part in (row.box, row.text, row.button))]:
-            widget.close()
+            if widget is not None:
+                widget.close()
 
     def _grow(self, board: Board) -> int:
         before = len(self._rows)

@@ -58,7 +58,8 @@ class KernelLock:
 
     def release(self) -> None:
         """Give the sign up and remove its file."""
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
         self._lock.close()
         _own_kernels().discard(self._kernel_id)
 
@@ -70,7 +71,8 @@ class KernelLock:
         lock = FileLock(new)
         lock.try_exclusive()
         note = Note(socket.gethostname(), _boot_id(), self._database)
-        lock.write(json.dumps(note._asdict()))
+        with contextlib.suppress(OSError):  # on a full disk the lock says who lives, and no more
+            lock.write(json.dumps(note._asdict()))
         if new != self._path:
             new.rename(self._path)
             lock.path = self._path

@@ -7,11 +7,13 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from itertools import chain
+from threading import get_ident
+from typing import TYPE_CHECKING, NoReturn
 
 from jobnb.errors import DatabaseUnavailable, ServiceClosed
 from jobnb.recorder.batch import Pending
-from jobnb.recorder.spool import Spool
+from jobnb.recorder.spool import Spool, sync_and_close
 from jobnb.recorder.writer import Writer
 
 if TYPE_CHECKING:
@@ -58,10 +60,13 @@ class Recorder:
         self.dead_letters = folder / f"{kernel_id}.dead"
         self._writer = Writer(database, self.dead_letters, self._keep_safe, on_problem)
         self._brought: deque[tuple[Sequence[Event], Callable[[], object] | None]] = deque()
-        self._incoming: deque[Event] = deque()
+        self._batch: list[Event] = []
+        self._incoming: deque[tuple[int, list[Event]]] = deque()
+        self._followers: deque[Callable[[], object]] = deque()
+        self._taker: int | None = None
         self._pending = Pending()
         self._lock, self._starting = threading.Lock(), threading.Lock()
-        self._sequence = self._collected = self._written = 0
+        self._sequence = self._handed = self._collected = self._written = 0
         self._hurry_until = 0
         self._held_since = 0.0
         self._is_pouring = False
@@ -85,14 +90,17 @@ class Recorder:
         """Record one event without waiting for other threads, and call `then` when it is in the spool.
 
         Threads combine: whoever writes to the spool at the moment takes along what the others have brought meanwhile,
-        and calls their `then` too. A thread of a job never waits for another one's write.
+        and calls their `then` too. A thread of a job hardly ever waits for another one's write. After an interrupt
+        (see `mend`) `then` may be called twice.
 
         Raises:
             ServiceClosed: after `close`, or in a forked child, which must not write as its parent.
         """
-        self._check()
+        if self._closed or self._forked:
+            self._refuse()
         self._brought.append(((event,), then))
-        self._combine()
+        while self._brought and not self._lock.locked():
+            self._take_along()
 
     def put_all(self, events: Sequence[Event]) -> None:
         """Record events; returns when they are in the spool, microseconds later.
@@ -100,39 +108,72 @@ class Recorder:
         Raises:
             ServiceClosed: after `close`, or in a forked child.
         """
-        self._check()
+        if self._closed or self._forked:
+            self._refuse()
         self._brought.append((events, None))
-        self._lock.acquire()
+        self._take_along()
+        if self._brought:
+            self._combine()
+
+    def mend(self) -> None:
+        """Finish what an interrupted thread left undone.
+
+        Ctrl-C raises KeyboardInterrupt between any two steps of the main thread, in the middle of `put_all` too, where
+        that thread may have the events of others in its hands. So what is under way is kept in this object, each step
+        can be done twice, and whoever is next to write goes on from there: the caretaker, in a fraction of a second.
+        """
         self._take_along()
         self._combine()
+        while self._followers:
+            self._followers.popleft()()
 
     def _combine(self) -> None:
         """Take along what was brought while nobody could; every holder of the lock does so after giving it back."""
-        while self._brought and self._lock.acquire(blocking=False):
+        while self._brought and not self._lock.locked():
             self._take_along()
 
-    def _take_along(self) -> None:
-        """Write what all threads have brought; called with the lock held, which it gives back."""
-        taken: list[Event] = []
-        followers = []
+    def _take_along(self) -> None:  # noqa: C901 - twice for every job: what a call costs counts here
+        """Write what all threads have brought, and tell them."""
+        me = get_ident()
+        if self._taker == me:
+            return  # a destructor or a signal handler, run in the midst of this: its event is taken along
+        followers: list[Callable[[], object]] = []
         try:
-            while self._brought:
-                events, then = self._brought.popleft()
-                taken += events
-                if then is not None:
-                    followers.append(then)
-            self._sequence += len(taken)
-            self._save(taken)
-            self._incoming.extend(taken)
-        finally:
-            self._lock.release()
-        if self._is_asleep:
-            self._is_asleep = False
-            self._wake.set()
-        elif self._thread is None and taken:
-            self._start()
-        for then in followers:
-            then()
+            with self._lock:
+                self._taker = me
+                try:
+                    batch, brought = self._batch, self._brought
+                    while brought:
+                        events, then = brought[0]
+                        batch += events
+                        if then is not None:
+                            followers.append(then)
+                        brought.popleft()
+                    if batch:
+                        self._hand_over(batch)
+                finally:
+                    self._taker = None
+            if self._is_asleep and self._incoming:
+                self._is_asleep = False
+                self._wake.set()
+            elif self._thread is None and self._incoming:
+                self._start()
+            for then in followers:
+                then()
+        except BaseException:
+            self._followers.extend(followers)
+            raise
+
+    def _hand_over(self, batch: list[Event]) -> None:
+        """Give events to the spool and to the writing thread; with the lock held."""
+        self._sequence = sequence = self._handed + len(batch)
+        try:
+            self._spool.append(batch, sequence)
+        except Exception as error:
+            # jobs matter more than their insurance: go on in memory
+            self._tell_of_spool(error)
+        self._incoming.append((sequence, batch))
+        self._handed, self._batch = sequence, []
 
     def settle(self, timeout: float) -> None:
         """Wait until everything recorded so far, by any thread, is in the database.
@@ -144,20 +185,21 @@ class Recorder:
             return
         if events := self._sweep():
             self.put_all(events)
-        if self._brought:
-            self._lock.acquire()
-            self._take_along()
-            self._combine()
+        # also to wait for whoever holds events in his hands
+        self._take_along()
+        self._combine()
         target = self._sequence
-        if self._written >= target or threading.current_thread() is self._thread:
+        me = get_ident()
+        if self._written >= target or threading.current_thread() is self._thread or self._taker == me:
             return
-        self._hurry_until = max(self._hurry_until, target)
-        self._wake.set()
         with self._progress:
+            self._hurry_until = max(self._hurry_until, target)
+            self._wake.set()
             if not self._progress.wait_for(lambda: self._written >= target, timeout):
+                kept = "kept in memory only" if self._spool_failed else f"safe in {self._spool.path}"
                 raise DatabaseUnavailable(
                     f"{self.waiting} records of this process are not in the database yet"
-                    f" ({self.outage or 'it is slow'}); they are safe in {self._spool.path}"
+                    f" ({self.outage or 'it is slow'}); they are {kept}"
                 )
 
     def close(self, timeout: float) -> bool:
@@ -170,6 +212,7 @@ class Recorder:
             return True
         with contextlib.suppress(DatabaseUnavailable):
             self.settle(timeout)
+        self.mend()
         self._closed = True
         self._writer.give_up()
         self._leaving = True
@@ -177,9 +220,9 @@ class Recorder:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(0.5)
         done = self.waiting == 0
+        if not done:
+            self._keep_safe()
         with self._lock:
-            if not done:
-                self._keep_safe()
             self._spool.close(is_empty=done and not self._keep_spool)
         return done
 
@@ -188,25 +231,24 @@ class Recorder:
         self._forked = True
         self._spool.forget()
 
-    def _check(self) -> None:
-        if self._closed:
-            raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
+    def _refuse(self) -> NoReturn:
         if self._forked:
             raise ServiceClosed("this process was forked from one that uses jobnb: start jobs in the parent")
+        raise ServiceClosed("jobnb is closed in this process: it takes no more jobs")
 
-    def _save(self, events: Sequence[Event]) -> None:
-        try:
-            self._spool.append(events, self._sequence)
-        except OSError as error:
-            # jobs matter more than their insurance: go on in memory, and say so once
-            if not self._spool_failed:
-                _log.warning("jobnb: can't write the spool %s (%s): jobs go on, but what is not in the database yet "
-                             "would be lost with this process", self._spool.path, error)  # fmt: skip
-            self._spool_failed = True
+    def _tell_of_spool(self, error: Exception) -> None:
+        if not self._spool_failed:  # once
+            _log.warning("jobnb: can't write the spool %s (%s): jobs go on, but what is not in the database yet would "
+                         "be lost with this process", self._spool.path, error)  # fmt: skip
+        self._spool_failed = True
 
     def _keep_safe(self) -> None:
         try:
-            self._spool.sync()
+            with self._lock:
+                sealed = self._spool.seal(self._sequence)
+            self._combine()
+            if sealed is not None:
+                sync_and_close(sealed)
         except OSError as error:
             _log.warning("jobnb: can't sync the spool %s: %s", self._spool.path, error)
 
@@ -252,11 +294,12 @@ class Recorder:
 
     def _collect(self) -> None:
         """Collect what has come in until now; others may bring faster than one thread takes."""
-        events = [self._incoming.popleft() for _ in range(len(self._incoming))]
+        batches = [self._incoming.popleft() for _ in range(len(self._incoming))]
         if not self._pending:
             self._held_since = time.monotonic()
-        self._pending.add(events)
-        self._collected += len(events)
+        self._pending.add(chain.from_iterable(batch for _, batch in batches))
+        if batches:
+            self._collected = batches[-1][0]
         self._is_pouring = self._pending.ended >= POURING or self._pending.without_row >= POURING
 
     def _linger(self) -> None:
@@ -290,12 +333,26 @@ class Recorder:
             self.trim_spool(at_least=TRIM_BYTES)
         return True
 
+    def keep_spool_in_place(self) -> None:
+        """Bring the spool back if somebody deleted it."""
+        with self._lock:
+            try:
+                if self._spool.restore():
+                    _log.warning("jobnb: the spool %s was deleted; it is there again", self._spool.path)
+            except OSError as error:
+                self._tell_of_spool(error)
+        self._combine()
+
     def trim_spool(self, *, at_least: int = 0) -> None:
         """Drop what the database has from the spool, if that is `at_least` so many bytes."""
         if self._keep_spool or self._spool.size <= at_least:
             return
         with self._lock, contextlib.suppress(OSError):
-            self._spool.acknowledge(self._written, is_last=self._written == self._sequence)
+            self._taker = get_ident()
+            try:
+                self._spool.acknowledge(self._written, is_last=self._written == self._sequence)
+            finally:
+                self._taker = None
         self._combine()
 
 

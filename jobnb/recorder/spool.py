@@ -8,9 +8,10 @@ that is not written yet, so the spool goes on in a new segment from time to time
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobnb.recorder.lines import LineWriter, parse_lines
 
@@ -24,6 +25,20 @@ SEGMENT_BYTES = 8 * 1024 * 1024
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
+class Segment(NamedTuple):
+    """A file that is not appended to any more.
+
+    Attributes:
+        path: its name.
+        last: the number of its last event.
+        descriptor: open, so that its content can be had even if somebody deletes it.
+    """
+
+    path: Path
+    last: int
+    descriptor: int
+
+
 class Spool:
     """The spool of this process. The caller sees to it that only one thread at a time appends.
 
@@ -34,7 +49,7 @@ class Spool:
 
     def __init__(self, folder: Path, kernel_id: str) -> None:
         self._folder, self._kernel_id = folder, kernel_id
-        self._segments: deque[tuple[Path, int]] = deque()
+        self._segments: deque[Segment] = deque()
         self._number = 0
         self._descriptor = -1
         self._size = 0
@@ -59,13 +74,10 @@ class Spool:
         if self._descriptor < 0:
             self._open()
         elif self._size > SEGMENT_BYTES:
-            self._segments.append((self.path, sequence - len(events)))
-            os.close(self._descriptor)
-            self._number += 1
-            self._open()
+            self._next_segment(sequence - len(events))
         try:
             self._write(b"".join(self._writer.lines(events)))
-        except OSError:
+        except BaseException:
             self._writer.forget()
             raise
 
@@ -81,39 +93,90 @@ class Spool:
 
     def acknowledge(self, sequence: int, *, is_last: bool) -> None:
         """Forget the events up to `sequence`; `is_last` says that no later one was appended."""
-        while self._segments and self._segments[0][1] <= sequence:
-            self._segments.popleft()[0].unlink(missing_ok=True)
+        while self._segments and self._segments[0].last <= sequence:
+            segment = self._segments.popleft()
+            os.close(segment.descriptor)
+            segment.path.unlink(missing_ok=True)
         if is_last and self._size:
             os.ftruncate(self._descriptor, 0)
             self._size = 0
             self._writer.forget()
 
-    def sync(self) -> None:
-        """Bring everything to the disk itself, so that it survives a power cut too."""
-        if self._descriptor >= 0:
-            os.fsync(self._descriptor)
+    def restore(self) -> bool:
+        """Bring files back that somebody deleted; True if so. What they held is still behind the open descriptors.
+
+        Raises:
+            OSError: they can't be made anew.
+        """
+        segments = [*self._segments, Segment(self.path, 0, self._descriptor)]
+        if self._descriptor < 0 or all(segment.path.exists() for segment in segments):
+            return False
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._segments = deque(map(_in_place, self._segments))
+        self._descriptor = _in_place(segments[-1]).descriptor
+        return True
+
+    def seal(self, sequence: int) -> int | None:
+        """Go on in a new segment; gives a descriptor of the one before, for `sync_and_close`, or None if it is empty.
+
+        Who appends to a file waits for those who bring it to the disk (measured); so nobody appends to that one any
+        more. `sequence` is the number of the last event.
+        """
+        if self._descriptor < 0 or not self._size:
+            return None
+        self._next_segment(sequence)
+        return os.dup(self._segments[-1].descriptor)
+
+    def _next_segment(self, sequence: int) -> None:
+        before = Segment(self.path, sequence, self._descriptor)
+        self._number += 1
+        try:
+            self._open()
+        except OSError:
+            self._number -= 1
+            raise
+        self._segments.append(before)
 
     def close(self, *, is_empty: bool) -> None:
-        """Close the file, and delete it if everything in it is in the database."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Close the files, and delete them if everything in them is in the database."""
+        paths = [segment.path for segment in self._segments] + [self.path]
+        self.forget()
         if is_empty:
-            for path in [segment[0] for segment in self._segments] + [self.path]:
-                path.unlink(missing_ok=True)
-            self._segments.clear()
+            for path in paths:
+                with contextlib.suppress(OSError):  # somebody may have put a file in the place of the folder
+                    path.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """After a fork, in the child: this is the parent's spool."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        """Close the files and leave them: after a fork, in the child, they are the parent's."""
+        for descriptor in [segment.descriptor for segment in self._segments] + [self._descriptor]:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._segments.clear()
         self._descriptor = -1
 
     def _open(self) -> None:
+        self._writer.forget()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = os.open(self.path, _FLAGS, 0o600)
         self._size = os.fstat(self._descriptor).st_size
-        self._writer.forget()
+
+
+def _in_place(segment: Segment) -> Segment:
+    """The segment, written anew if its file was deleted."""
+    if segment.path.exists():
+        return segment
+    new = os.open(segment.path, _FLAGS, 0o600)
+    os.write(new, os.pread(segment.descriptor, os.fstat(segment.descriptor).st_size, 0))
+    os.close(segment.descriptor)
+    return segment._replace(descriptor=new)
+
+
+def sync_and_close(descriptor: int) -> None:
+    """Bring a segment to the disk itself, so that it survives a power cut too, and close it."""
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def segments_of(folder: Path, kernel_id: str) -> list[Path]:

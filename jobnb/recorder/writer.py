@@ -156,7 +156,7 @@ class Writer:
 
     def _succeeded(self) -> None:
         if self._told:
-            _log.warning("jobnb: the database is back; everything is stored.")
+            _log.warning("jobnb: the database is back; what was kept is being stored.")
         self.down_since, self.last_error, self._told = None, None, False
 
 

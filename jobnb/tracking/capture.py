@@ -120,7 +120,9 @@ def _wrap_logging() -> None:
         execution = current.get()
         if execution is None:
             return call_handlers(self, record)
-        execution.write("log", _formatter.format(record) + "\n")
+        execution.write("log", _formatted(record) + "\n")
+        if echo is not None:
+            _adopt_handlers(self)
         # a handler that writes to a stream would put the same line into the log once more
         token = _muted.set(True)
         try:
@@ -129,6 +131,26 @@ def _wrap_logging() -> None:
             _muted.reset(token)
 
     logging.Logger.callHandlers = call_handlers_in_job  # type: ignore[method-assign] # see the module's docstring
+
+
+def _adopt_handlers(logger: logging.Logger | None) -> None:
+    """Make handlers that keep a stream of before its wrapping write to the wrapped one: what they show has a limit."""
+    wrapped = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, JobStream)]
+    while logger is not None:
+        for handler in logger.handlers:
+            for stream in wrapped:
+                if isinstance(handler, logging.StreamHandler) and handler.stream is stream.stream:
+                    handler.setStream(stream)
+        logger = logger.parent if logger.propagate else None
+
+
+def _formatted(record: logging.LogRecord) -> str:
+    try:
+        return _formatter.format(record)
+    except Exception as error:
+        # arguments that do not fit, say: the handlers report that on stderr, and a call to logging never raises
+        text = f" {record.msg!r:.1000}" if isinstance(record.msg, str) else ""
+        return f"{record.levelname} {record.name}: (can't be formatted: {type(error).__name__}){text}"
 
 
 def _wrap_threads() -> None:

@@ -6,6 +6,7 @@ turns what changed into events. None of them waits for another.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextvars import ContextVar
@@ -18,6 +19,7 @@ from jobnb.tracking.log import JobLog, as_members, clean
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
+    from types import TracebackType
 
     from jobnb.tracking.feeds.bars import Bar
     from jobnb.tracking.work import Work
@@ -25,7 +27,17 @@ if TYPE_CHECKING:
 current: ContextVar[Execution | None] = ContextVar("jobnb_job", default=None)
 """The job whose code this is; None outside of jobs."""
 
-_lazily = threading.Lock()
+# a destructor may run in the midst of it, and do something with a job
+_lazily = threading.RLock()
+
+
+def _forget_lock() -> None:
+    global _lazily  # noqa: PLW0603 - another thread of the parent may have held it at the fork
+    _lazily = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 class Execution:
@@ -46,6 +58,8 @@ class Execution:
         value: what the function returned, once `status` is done.
         error: what the function raised, or jobnb's reason; once `status` is failed.
         error_kind: `error`, `cancelled`, `timeout` or `lost`; once `status` is failed.
+        trace: where the error was raised, from the user's own line on; the error itself collects frames whenever it is
+            raised again.
         problem: words, if its record could not be stored whole; None otherwise.
         stop_asked: when it was asked to stop; None if it was not.
         echoed: how many of the lines it printed were shown under its cell, in a notebook.
@@ -64,6 +78,7 @@ class Execution:
     owner: object = None
     value: Any = None
     error: BaseException | None = None
+    trace: TracebackType | None = None
     error_kind: str | None = None
     error_message: str | None = None
     traceback: str | None = None
@@ -179,14 +194,17 @@ class Execution:
         return not claimed
 
     def finish(self) -> None:
-        """Wake everybody who waits; `status` and the rest have been set."""
+        """Wake everybody who waits; `status` and the rest have been set.
+
+        Safe to call again after an interrupt: it goes on with the callback that was interrupted.
+        """
         with _lazily:
             ended, callbacks = self._ended, self._callbacks
-            self._callbacks = None
         if ended is not None:
             ended.set()
-        for callback in callbacks or ():
-            callback()
+        while callbacks:
+            callbacks[0]()
+            callbacks.pop(0)
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for the end, at most `timeout` seconds; True if it has ended."""
@@ -198,10 +216,11 @@ class Execution:
         return self.is_final or self._ended.wait(timeout) or self.is_final
 
     def when_ended(self, callback: Callable[[], object]) -> None:
-        """Call `callback` at the end, in the thread that ends it; at once if it has ended."""
+        """Call `callback` at the end, in the thread that ends it; at once if it has ended. It must raise nothing."""
         with _lazily:
             if not self.is_final:
-                self._callbacks = [*(self._callbacks or ()), callback]
+                self._callbacks = self._callbacks or []
+                self._callbacks.append(callback)
                 return
         callback()
 
@@ -229,9 +248,10 @@ class Execution:
         if self.status == "in_progress":
             now = (self.fraction, self.message)
             if self.start_recorded < self.attempt:
-                self.start_recorded, self._told = self.attempt, now
-                events.append(self._event(EventKind.START, self.progress_text()))
-            elif now != self._told:
+                self.start_recorded = self.attempt
+                # without its progress: the spool keeps this one, and a replay must not set the row back
+                events.append(self._event(EventKind.START, ""))
+            if now != self._told:
                 self._told = now
                 events.append(self._event(EventKind.PROGRESS, self.progress_text()))
         if self.log is not None and (lines := self.log.drain()):

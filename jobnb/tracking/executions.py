@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from jobnb.tracking.execution import Execution
+    from jobnb.tracking.work import Work
 
 KEPT_FAILURES = 1000
 """How many failed jobs keep their function and arguments, for retries that are asked for elsewhere."""
 TIDY_AFTER = 10_000
+
+
+class Call(NamedTuple):
+    """What it takes to run a job again. Not the job itself: its exception holds all variables of its function."""
+
+    work: Work
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    owner: object
+
+
+def _call_of(execution: Execution) -> Call:
+    return Call(execution.work, execution.fn, execution.args, execution.kwargs, execution.owner)
 
 
 class Executions:
@@ -29,7 +44,7 @@ class Executions:
         # not a WeakValueDictionary: its references cost five times as much, for removing themselves at once
         self._known: dict[str, weakref.ref[Execution]] = {}
         self._tidy_at = TIDY_AFTER
-        self._failed: dict[str, Execution] = {}
+        self._failed: dict[str, Call] = {}
 
     def add(self, execution: Execution) -> None:
         """Take a job in."""
@@ -43,7 +58,7 @@ class Executions:
         self.running.discard(execution)
         self.active.pop(execution.job_id, None)
         if execution.status == "failed":
-            self._failed[execution.job_id] = execution
+            self._failed[execution.job_id] = _call_of(execution)
             if len(self._failed) > KEPT_FAILURES:
                 self._failed.pop(next(iter(self._failed)), None)
 
@@ -52,10 +67,17 @@ class Executions:
         reference = self._known.get(job_id)
         return None if reference is None else reference()
 
+    def call_of(self, job_id: str) -> Call | None:
+        """What it takes to run a job again, if somebody holds the job here, or it is one of the latest to fail."""
+        execution = self.find(job_id)
+        return self._failed.get(job_id) if execution is None else _call_of(execution)
+
     def owned_by(self, owner: object) -> Iterator[Execution]:
         """The unfinished jobs that one service started."""
         return (execution for execution in list(self.active.values()) if execution.owner is owner)
 
     def _tidy(self) -> None:
-        self._known = {job_id: one for job_id, one in list(self._known.items()) if one() is not None}
+        # in place: other threads add jobs meanwhile
+        for job_id in [job_id for job_id, one in list(self._known.items()) if one() is None]:
+            self._known.pop(job_id, None)
         self._tidy_at = max(TIDY_AFTER, 2 * len(self._known))

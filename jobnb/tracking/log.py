@@ -32,7 +32,8 @@ class JobLog:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._lock = threading.Lock()
+        # a destructor that runs while a line is added may print one itself
+        self._lock = threading.RLock()
         self._open: dict[str, str] = {}
         self._ready: list[Line] = []
         self._tail: deque[Line] = deque(maxlen=TAIL)
@@ -45,9 +46,9 @@ class JobLog:
             if self.is_closed:
                 return
             *lines, rest = (self._open.get(stream, "") + text).split("\n")
+            self._open[stream] = rest if len(rest) < LINE_LIMIT * 2 else rest[:LINE_LIMIT]
             for line in lines:
                 self._add(stream, line)
-            self._open[stream] = rest if len(rest) < LINE_LIMIT * 2 else rest[:LINE_LIMIT]
 
     def drain(self) -> list[Line]:
         """The lines that are ready and were not drained before."""

@@ -62,18 +62,21 @@ def encode(value: object) -> Encoded:
         return _whole_preview(value, f"it could not be read ({type(error).__name__}); return a plain copy of it")
 
 
-def encode_fields(mapping: Mapping[str, Any]) -> Encoded:
-    """Encode a mapping with text keys, which is stored as a JSON object.
+def encode_fields(argument: str, mapping: Mapping[str, Any]) -> Encoded:
+    """Encode a mapping with text keys, which is stored as a JSON object; `argument` is what the caller calls it.
 
     Raises:
         InvalidInput: it is no mapping, or a key is no text.
     """
     if not isinstance(mapping, Mapping):
-        raise InvalidInput(f"expected a dict with text keys, not {_shown(mapping)}: wrap it, as in {{'result': value}}")
+        raise InvalidInput(
+            f"{argument} is {_shown(mapping)}: give a dict with text keys, such as {{'result': value}}",
+            argument=argument,
+        )
     fields = mapping if type(mapping) is dict else dict(mapping)
     wrong = next((key for key in list(fields) if not isinstance(key, str)), None)
     if wrong is not None or None in fields:
-        raise InvalidInput(f"expected a dict with text keys, but one key is {_shown(wrong)}: make it a str")
+        raise InvalidInput(f"{argument} has the key {_shown(wrong)}: make every key a str", argument=argument)
     return encode(fields)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ def run(source: Source, options: Options) -> int:
         ConfigurationError: `monitor.toml` can't be read, or names something that there is not.
     """
     app = MonitorApp(source, options, load_preferences(options.home / "monitor.toml"))
+    # a warning on standard error would be drawn over the screen, which is on it too
+    logging.getLogger("jobnb").addHandler(logging.NullHandler())
     if not os.environ.get("TEXTUAL_DRIVER"):  # a browser tells its size this way
         for name in ("COLUMNS", "LINES"):  # exported by a shell, they would be believed when the window has changed
             os.environ.pop(name, None)

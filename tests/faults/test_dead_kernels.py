@@ -28,6 +28,8 @@ from jobnb.observer import Observer
 from jobnb.recorder import liveness
 from jobnb.recorder.liveness import KernelLock
 from jobnb.recorder.spool import spooled_kernels
+from jobnb.settings import Settings
+from monitor.postgres import PostgresSource
 
 Start = Callable[..., Child]
 
@@ -112,18 +114,39 @@ def test_a_process_that_runs_notices_within_a_second_that_another_one_died(
     [
         [sys.executable, "-m", "jobnb", "list", "--json"],
         [sys.executable, "-c", "import jobnb, json; print(jobnb.jobs()[0].model_dump_json())"],
+        [sys.executable, "-m", "monitor", "--once"],
     ],
-    ids=["command line", "jobs()"],
+    ids=["command line", "jobs()", "monitor --once"],
 )
 def test_who_only_looks_sees_at_once_that_a_process_died(
     command: list[str], connected: str, home: Path, child: Start
 ) -> None:
     start_worker(child, JOBNB_HOME=str(home), DATABASE_URL=connected).kill()
-    done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=False)
     assert "lost" in done.stdout
     assert "in_progress" not in done.stdout
     assert states(connected) == AFTER_DEATH
     assert "marked as lost" in done.stderr
+
+
+def test_a_monitor_that_runs_notices_within_a_second(connected: str, home: Path, child: Start) -> None:
+    source = PostgresSource(Settings.load())
+    try:
+        worker = start_worker(child, JOBNB_HOME=str(home), DATABASE_URL=connected)
+        assert source.overview().counts["in_progress"].value == 2
+        worker.kill()
+        died = time.monotonic()
+        until(lambda: source.overview() and states(connected) == AFTER_DEATH)
+        assert time.monotonic() - died < 2.5
+    finally:
+        source.close()
+
+
+def test_a_read_only_monitor_changes_nothing(connected: str, home: Path, child: Start) -> None:
+    start_worker(child, JOBNB_HOME=str(home), DATABASE_URL=connected).kill()
+    command = [sys.executable, "-m", "monitor", "--once", "--read-only"]
+    subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=False)
+    assert states(connected) == WHILE_ALIVE
 
 
 def test_what_a_killed_process_had_not_stored_yet_is_stored(

@@ -11,7 +11,7 @@ import audit
 import psycopg
 import pytest
 from children import CHECKOUT
-from kernel import Kernel
+from kernel_driver import Kernel
 from waiting import until
 
 import jobnb
@@ -32,10 +32,10 @@ jobnb.api.default_service().runtime.recorder.settle(30)
 @pytest.fixture
 def kernel(connected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
-    kernel = Kernel(tmp_path)
-    assert kernel.run(CELLS).status == "ok"
+    kernel = Kernel(tmp_path, {})
+    assert kernel.run(CELLS, 60).reply["status"] == "ok"
     yield kernel
-    kernel.close()
+    kernel.stop()
 
 
 def by_name(url: str) -> Counter[tuple[str, str, str | None]]:
@@ -51,31 +51,30 @@ DIED = {("done", "done", None): 5, ("running", "failed", "lost"): 2, ("queued", 
 @pytest.mark.parametrize("restart", [True, False], ids=["restart", "shutdown"])
 def test_a_restarted_or_shut_down_kernel_closes_its_jobs_itself(restart: bool, kernel: Kernel, connected: str) -> None:
     began = time.monotonic()
-    kernel.restart() if restart else kernel._manager.shutdown_kernel(now=False)
+    kernel.restart() if restart else kernel.shut_down()
     assert time.monotonic() - began < 10
     assert by_name(connected) == ENDED  # by itself: no other jobnb process has looked yet
     assert audit.report(connected).is_clean
 
 
 def test_a_killed_kernel_is_noticed_by_its_successor(kernel: Kernel, connected: str) -> None:
-    kernel._manager.restart_kernel(now=True)
-    kernel.client.wait_for_ready(timeout=60)
-    assert "5 unfinished jobs" in kernel.run("import jobnb\njobs = jobnb.jobs()").text
+    kernel.restart(now=True)
+    cell = kernel.run("import jobnb\njobs = jobnb.jobs()")
+    kernel.wait_until(lambda: "5 unfinished jobs" in cell.text)
     assert by_name(connected) == DIED
     assert audit.report(connected).is_clean
 
 
 def test_an_interrupt_stops_the_waiting_cell_and_no_job(kernel: Kernel, connected: str) -> None:
-    waiting = kernel.send("running[0].result()")
-    until(lambda: any(message["parent_header"].get("msg_id") == waiting for message in kernel.messages))
-    time.sleep(0.3)
+    waiting = kernel.start("print('waiting', flush=True); running[0].result()")
+    kernel.wait_until(lambda: "waiting" in waiting.text)
     kernel.interrupt()
-    assert kernel.wait(waiting).error.startswith("KeyboardInterrupt")
+    assert waiting.wait()["ename"] == "KeyboardInterrupt"
     assert kernel.run("print(running[0].running(), running[1].running())").text.strip() == "True True"
     assert by_name(connected)["running", "in_progress", None] == 2
 
 
 def test_a_kernel_that_crashes_is_noticed(kernel: Kernel, connected: str) -> None:
     jobnb.submit(int).result()  # another process of this host
-    kernel.client.execute("import os; os._exit(1)")
+    kernel.start("import os; os._exit(1)")
     until(lambda: by_name(connected) == DIED | {("int", "done", None): 1})

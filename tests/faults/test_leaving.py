@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,17 +19,18 @@ import psycopg
 import pytest
 from chaos_proxy import ChaosProxy, Mode
 from children import CHECKOUT, Child
-from private_server import PrivateServer
+from private_server import PrivateServer, children_of
 from waiting import until
 
 import jobnb
+from jobnb.db.embedded import EmbeddedServer
 
 Start = Callable[..., Child]
 
 GRACE = 2.0
 """What JOBNB_EXIT_GRACE is by default."""
-BUSY = 2.0
-"""Seconds that a busy machine adds to starting and ending a Python process."""
+BUSY = 12.0
+"""Seconds that a very busy machine adds to ending a Python process."""
 
 LEAVING = """
 import os, sys, threading, time, jobnb, jobnb.api
@@ -105,6 +107,37 @@ def test_a_script_that_ends_while_the_database_is_away_leaves_the_rest_to_the_ne
     jobnb.jobs()
     assert by_name(private_server.url(audited)) == TRUE_ROWS
     assert audit.report(private_server.url(audited)).is_clean
+
+
+EMBEDDED = """
+import sys, jobnb, jobnb.api
+job = jobnb.submit(int, 1)
+job.result()
+job.refresh()
+print(jobnb.api.default_service().runtime.database.embedded.status().pid, flush=True)
+sys.stdin.readline()
+jobnb.submit(int, 2).result()
+"""
+
+
+def test_a_script_that_ends_while_its_embedded_server_is_frozen_does_not_wait_for_it(home: Path, child: Start) -> None:
+    script = child(EMBEDDED, JOBNB_HOME=str(home))
+    server = int(script.line())
+    frozen = [server, *children_of(server)]
+    try:
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        script.tell()
+        began = time.monotonic()
+        script.end()
+        assert time.monotonic() - began < 2 * GRACE + 1.5 + BUSY
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    jobnb.configure()
+    assert [job.state for job in jobnb.jobs()] == ["done", "done"]
+    jobnb.api.default_service().runtime.close()  # type: ignore[attr-defined]
+    shutil.rmtree(EmbeddedServer(home).status().data.parent, ignore_errors=True)
 
 
 def test_jobs_that_end_within_the_grace_are_done(direct_url: str, home: Path, child: Start) -> None:
@@ -289,6 +322,25 @@ async def test_closing_an_async_service_does_not_block_the_loop(connected: str) 
     release.set()
     assert await asyncio.wrap_future(future) is True
     until(lambda: audit.report(connected).done == 1)
+
+
+def test_closing_while_the_writer_waits_for_a_dead_connection_frees_nothing_under_it(
+    through_proxy: str, proxy: ChaosProxy
+) -> None:
+    service = jobnb.SyncJobService()
+    runtime = service.runtime
+    assert service.submit(int, 1).result() == 1
+    runtime.recorder.settle(10)
+    proxy.mode = Mode.BLACK_HOLE
+    assert service.submit(int, 2).result() == 2
+    until(lambda: runtime.database._writing.in_use)
+    (writer,) = [thread for thread in threading.enumerate() if thread is runtime.recorder._thread]
+    runtime.close()
+    writer.join(2)  # far less than the deadline of its statement: its own connection was cut, and it closed it itself
+    assert not writer.is_alive()
+    connection = runtime.database._writing._connection
+    assert connection is not None
+    assert connection.closed
 
 
 def test_closing_a_service_during_an_outage_ends_within_its_grace(through_proxy: str, proxy: ChaosProxy) -> None:

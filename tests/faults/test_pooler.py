@@ -19,7 +19,11 @@ from pooler import Pooler
 from private_server import PrivateServer
 
 import jobnb
+from jobnb import caretaker
 from jobnb.api import default_service
+from jobnb.caretaker import Caretaker
+from jobnb.runtime import Runtime
+from jobnb.settings import Settings
 
 
 @pytest.fixture
@@ -118,3 +122,15 @@ def test_the_tables_are_made_through_a_pooler_by_many_at_once(
     for service in services:
         service.close()
     private_server.ask("DROP DATABASE made_through_pooler WITH (FORCE)")
+
+
+def test_a_server_that_sleeps_when_nobody_uses_it_is_let_to_sleep(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pause(url: str | None) -> float:
+        care = Caretaker(Runtime(Settings.load(database_url=url)))
+        early = care._pause
+        care._active_at -= caretaker.AWAKE + 1
+        assert early < 120
+        return care._pause
+
+    assert pause("postgresql://u:p@ep-cool-pooler.eu-central-1.aws.neon.tech/db") == float("inf")
+    assert pause("postgresql://u:p@db.example.org/db") == 60

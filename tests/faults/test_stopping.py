@@ -455,3 +455,28 @@ def test_cancelling_what_is_not_there_or_no_id_is_refused(connected: str) -> Non
     with psycopg.connect(connected) as connection:
         found = connection.execute("SELECT error_message FROM jobs WHERE job_id = %s", [twice.job_id]).fetchone()
     assert found == ("cancelled before it started",)
+
+
+def test_a_job_that_nobody_has_taken_ends_when_anybody_asks_in_whatever_way(connected: str) -> None:
+    with jobnb.SyncJobService() as service:
+        job = service.create_job(jobnb.JobCreate(job_type="x"))
+        with psycopg.connect(connected, autocommit=True) as connection:
+            connection.execute("UPDATE jobs SET cancel_requested_at = now()")
+        row = service.get_job(job.job_id)
+        assert (row.state, row.error_message) == ("cancelled", "cancelled before it started")
+        assert row.finished_at is not None
+
+
+def test_a_job_that_one_process_has_is_not_run_by_another(connected: str) -> None:
+    release = threading.Event()
+    with jobnb.SyncJobService(max_workers=1) as one, jobnb.SyncJobService(max_workers=2) as other:
+        assert one.runtime.kernel_id != other.runtime.kernel_id
+        job = one.create_job(jobnb.JobCreate(job_type="x"))
+        future = one.run_job_async(job.job_id, release.wait)
+        with pytest.raises(jobnb.InvalidTransition, match="another process has it"):
+            other.run_job_async(job.job_id, release.wait)
+        release.set()
+        assert future.result(5) is True
+        until(lambda: other.get_job(job.job_id).status == "done")
+        with pytest.raises(jobnb.InvalidTransition, match="done"):
+            other.run_job_async(job.job_id, release.wait)

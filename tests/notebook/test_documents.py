@@ -92,6 +92,14 @@ def test_an_error_in_a_run_keeps_the_card(run: Any) -> None:
     assert document.cells[2].outputs[0]["ename"] == "ZeroDivisionError"
 
 
+def test_a_job_that_is_the_first_to_import_pyplot_draws_under_its_own_cell(run: Any) -> None:
+    draw = "def draw():\n    import matplotlib.pyplot as plt\n    plt.plot([1, 2]); time.sleep(0.3)\n    return len(plt.gca().lines)\n"
+    document = run(f"{draw}job = jobnb.submit(draw)\njob.wait()", "job.result()")
+    first, second = document.cells[1:3]
+    assert ["image/png" in output.get("data", {}) for output in first.outputs].count(True) == 1
+    assert not any("image/png" in output.get("data", {}) for output in second.outputs)
+
+
 def ipython(folder: Path, url: str, *lines: str, **environment: str) -> str:
     """What a terminal with IPython shows when these lines are typed in."""
     own = {

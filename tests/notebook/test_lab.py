@@ -35,9 +35,6 @@ def page() -> Iterator[Page]:
         yield page
 
 
-INTERRUPT = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.interrupt()"
-
-
 def percents(notebook: Notebook, cell: int, looks: int = 8) -> list[int]:
     seen = []
     for _ in range(looks):
@@ -74,7 +71,7 @@ def test_the_bar_moves_while_other_cells_run_and_the_file_tells_the_end(lab: Ser
 
 
 def test_cancel_is_heard_at_once_whatever_the_kernel_does(lab: Server, page: Page) -> None:
-    waits = ["pass", "job.wait(10)", "await asyncio.sleep(10)", "await job"]
+    waits = ["pass", "job.wait(10)", "await asyncio.sleep(4)", "await job"]
     cells = [SETUP, *[code for wait in waits for code in ("job = jobnb.submit(spin)", wait)]]
     notebook = Notebook(page, lab, "cancel", cells)
     notebook.run(0)
@@ -86,20 +83,19 @@ def test_cancel_is_heard_at_once_whatever_the_kernel_does(lab: Server, page: Pag
         page.click("button:has-text('Cancel')")
         text = notebook.wait_for(number, "⊘ cancelled", seconds=3)
         assert "cancelled after" in text
-        if "asyncio" in cells[number + 1]:
-            page.evaluate(INTERRUPT)
         page.wait_for_selector("button:has-text('Cancel')", state="detached")
 
 
 def test_a_reloaded_page_has_a_live_card_with_a_cancel_that_works(lab: Server, page: Page) -> None:
-    notebook = Notebook(page, lab, "reload", [SETUP, "job = jobnb.submit(steps, 400, 0.05)", "'alive'"])
+    notebook = Notebook(page, lab, "reload", [SETUP, "job = jobnb.submit(steps, 4000, 0.05)", "'alive'"])
     notebook.run(0, 1)
     notebook.wait_for(1, "running", "%")
     notebook.save()
     notebook.open()
     notebook.wait_for(1, "running", "%", "Cancel", seconds=20)
-    seen = percents(notebook, 1)
-    assert len(set(seen)) >= 2
+    before = re.search(r"step \d+", notebook.text(1))
+    assert before
+    page.wait_for_function("was => !document.querySelector('.jobnb-card').innerText.includes(was + '/')", arg=before[0])
     notebook.run(2)
     page.click("button:has-text('Cancel')")
     notebook.wait_for(1, "⊘ cancelled", seconds=5)

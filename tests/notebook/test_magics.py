@@ -171,6 +171,14 @@ def test_a_job_that_is_kept_does_not_keep_the_objects_of_the_notebook(kernel: Ke
     kernel.run("import gc, weakref\nclass Big: pass\nbig = Big()\nbig_is = weakref.ref(big)")
     job(kernel, "%%job -o keeper\n1")
     assert value(kernel, "del big\ngc.collect()\nbig_is() is None, keeper.result()") == (True, 1)
+    # nor does one that was cancelled before it began
+    kernel.run(
+        "jobnb.configure(max_workers=1)\nbusy = jobnb.submit(time.sleep, 0.5)\nbig = Big()\nbig_is = weakref.ref(big)"
+    )
+    kernel.run("%%job -o never\n1")
+    assert value(kernel, "never.cancel(), never.wait(5)") == (True, True)
+    kernel.run("jobnb.configure()\ndel big")
+    assert value(kernel, "gc.collect()\nbig_is() is None, never.job.state") == (True, "cancelled")
 
 
 def test_a_retry_works_on_the_names_as_they_are_then(kernel: Kernel) -> None:
@@ -340,3 +348,22 @@ def test_a_bar_in_a_job_makes_no_widget(kernel: Kernel) -> None:
     assert value(kernel, "_job.progress") == 1.0
     outside = kernel.run("from tqdm.auto import tqdm\nfor _ in tqdm(range(2), desc='outside'): pass")
     assert opened(kernel, outside) > 0
+
+
+def test_a_job_that_asks_for_input_fails_instead_of_waiting_for_ever(kernel: Kernel) -> None:
+    asks = "import threading\ngo = threading.Event()\n"
+    kernel.run(f"{asks}job = jobnb.submit(lambda: go.wait(20) and input('name? '))")
+    # answered or not: a cell runs meanwhile, which is when the kernel would ask
+    assert value(kernel, "go.set()\njob.wait(5), job.job.error_message") == (
+        True, "EOFError: a job has no keyboard: ask in a cell, and give the answer to the job",
+    )  # fmt: skip
+
+
+def test_methods_that_call_super_and_members_of_an_enumeration_are_moved_too(kernel: Kernel) -> None:
+    job(
+        kernel,
+        "%%job\nimport enum\nclass Base:\n    def f(self): return 1\n"
+        "class Child(Base):\n    def f(self): return super().f() + wanted_later\n"
+        "class Color(enum.Enum):\n    RED = 1\n    def g(self): return wanted_later\n",
+    )
+    assert value(kernel, "wanted_later = 5\nChild().f(), Color.RED.g()") == (6, 5)

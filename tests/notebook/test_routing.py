@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from kernel_driver import Kernel
+
+
+@pytest.fixture(autouse=True)
+def _names(kernel: Kernel) -> None:
+    kernel.run(
+        "import contextlib, io\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "from IPython.display import HTML, clear_output, display"
+    )
 
 
 def logged(kernel: Kernel, job: str) -> str:
@@ -113,6 +122,15 @@ def test_a_flood_of_lines_hurts_nobody(kernel: Kernel) -> None:
     assert 100 < cell.text.count("\n") <= 202
     assert "print('line'" not in cell.text
     assert "299999" in logged(kernel, "job")
+
+
+def test_a_flood_of_log_records_is_cut_off_too(kernel: Kernel) -> None:
+    kernel.run("logging.basicConfig(level='INFO', force=True)")
+    cell = kernel.run("def flood():\n    for n in range(2000): logging.info('record %d', n)\njob = jobnb.submit(flood)")
+    kernel.run("job.result()")
+    kernel.wait_until(lambda: "logs() has it" in cell.text)
+    assert cell.text.count("record") <= 200
+    assert "record 1999" in logged(kernel, "job")
 
 
 def test_two_jobs_with_pyplot_do_not_mix(kernel: Kernel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from kernel_driver import Kernel
@@ -21,16 +22,18 @@ WAITS = {
 }
 
 
-@pytest.fixture(scope="module")
-def waiting(kernel: Kernel) -> Kernel:
-    """A kernel with jobs that go on until `release` is set, and one that has not begun."""
+@pytest.fixture
+def waiting(kernel: Kernel) -> Iterator[Kernel]:
+    """A kernel with jobs that go on until the test is over, and one that has not begun."""
     kernel.run(
         "import os\nrelease = threading.Event()\n"
         "job = jobnb.submit(release.wait)\n"
         "group = jobnb.map(lambda n: release.wait(), range(os.cpu_count() + 8))\n"
         "queued = group[-1]"
     )
-    return kernel
+    yield kernel
+    ended = kernel.run("release.set(); print(job.result(), set(group.results()))")
+    assert ended.text == "True {True}\n", "the jobs end as if nothing had been"
 
 
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
@@ -50,11 +53,6 @@ def test_an_interrupt_stops_the_waiting_within_0_3_seconds_and_the_job_goes_on(w
     assert "waiting.py" not in cell.error, "only the user's own lines are shown"
     states = waiting.run("print(job.status, queued.status, job.job.cancel_requested_at)")
     assert states.text == "in_progress scheduled None\n"
-
-
-def test_the_interrupted_jobs_end_as_if_nothing_had_been(waiting: Kernel) -> None:
-    waiting.run("release.set()")
-    assert waiting.run("job.result(), set(group.results())").result == "(True, {True})"
 
 
 def test_a_failed_job_raises_its_own_exception_with_the_lines_of_the_cell(kernel: Kernel) -> None:
@@ -87,10 +85,9 @@ def test_an_awaited_failure_shows_only_the_users_lines_too(kernel: Kernel) -> No
 
 
 def test_a_failure_of_another_process_shows_that_jobs_traceback(kernel: Kernel) -> None:
-    kernel.run("short = job.job_id.hex[-8:]; jobnb.wait([job]); import gc; del job; gc.collect()")
-    kernel.run(
-        "elsewhere = jobnb.handle.JobHandle(jobnb.api.default_service().runtime, str(jobnb.get(short).job_id), None)"
-    )
+    kernel.run("def broken():\n    return {}['missing']\njob_id = jobnb.submit(broken).job_id")
+    kernel.run("jobnb.wait([jobnb.get(job_id)])")
+    kernel.run("elsewhere = jobnb.handle.JobHandle(jobnb.api.default_service().runtime, str(job_id), None)")
     cell = kernel.run("elsewhere.result()")
     assert "JobFailed" in cell.error
     assert "return {}['missing']" in cell.error

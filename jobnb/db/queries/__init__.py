@@ -16,6 +16,7 @@ from jobnb.db.queries.change import (
     purge,
     retry_job,
     start_job,
+    take_job,
     update_job_status,
 )
 from jobnb.db.queries.kernels import (
@@ -74,5 +75,6 @@ __all__ = [
     "retry_job",
     "retry_requests",
     "start_job",
+    "take_job",
     "update_job_status",
 ]

@@ -5,19 +5,21 @@ The state machine is in every WHERE here, and in the table's own trigger for all
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, case, cast, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Text, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import DateTime
 
+from jobnb.checks import check_id
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels
 from jobnb.errors import InvalidInput, InvalidTransition, JobNotFound
 from jobnb.ids import new_job_id
-from jobnb.models import Job, JobCreate, JobStatus, JobUpdate, check_id
+from jobnb.models import Job, JobCreate, JobStatus, JobUpdate
 from jobnb.values import encode_fields
 
 if TYPE_CHECKING:
@@ -156,10 +158,9 @@ def cancel_job(conn: Connection, job_id: UUID, force: bool = False) -> bool:
         JobNotFound: no such job.
     """
     job_id = check_id("job_id", job_id)
-    unfinished = jobs.c.status.in_(("scheduled", "in_progress"))
-    requested = conn.execute(
-        update(jobs).where(jobs.c.job_id == job_id, unfinished).values(cancel_request(force=force))
-    )
+    unfinished = func.coalesce(jobs.c.status, _SCHEDULED).in_(("scheduled", "in_progress"))
+    request = cancel_request(force=force)
+    requested = conn.execute(update(jobs).where(jobs.c.job_id == job_id, unfinished).values(request))
     if requested.rowcount:
         return True
     # a second statement: the first one's snapshot may be older than the row it waited for
@@ -169,16 +170,38 @@ def cancel_job(conn: Connection, job_id: UUID, force: bool = False) -> bool:
 
 
 def cancel_request(*, force: bool = False) -> dict[str, Any]:
-    """What asking an unfinished job to stop changes in its row; a job that no process has taken ends with it."""
-    untaken = (jobs.c.kernel_id.is_(None)) & (jobs.c.status == "scheduled")
+    """What asking an unfinished job to stop changes in its row.
+
+    Only these columns: a role that just watches may write them, and the table itself ends what nobody has taken.
+    """
     return {
         "cancel_requested_at": func.coalesce(jobs.c.cancel_requested_at, func.now()),
         "cancel_force": func.coalesce(jobs.c.cancel_force, False) | literal(force),
-        "status": case((untaken, literal("failed", jobs.c.status.type)), else_=jobs.c.status),
-        "finished_at": case((untaken, _NOW), else_=jobs.c.finished_at),
-        "error_kind": case((untaken, "cancelled"), else_=jobs.c.error_kind),
-        "error_message": case((untaken, "cancelled before it started"), else_=jobs.c.error_message),
     }
+
+
+def take_job(conn: Connection, job_id: UUID, kernel_id: UUID) -> str:
+    """Let one process have an unfinished job that nobody runs; returns the kind of job it is.
+
+    Raises:
+        JobNotFound: no such job.
+        InvalidTransition: it has ended, or another process has it.
+    """
+    free = jobs.c.kernel_id.is_(None) | (jobs.c.kernel_id == kernel_id)
+    unfinished = func.coalesce(jobs.c.status, _SCHEDULED).in_(("scheduled", "in_progress"))
+    taken = conn.execute(
+        update(jobs)
+        .where(jobs.c.job_id == job_id, free, unfinished)
+        .values(kernel_id=kernel_id)
+        .returning(jobs.c.job_type)
+    ).scalar()
+    if taken is not None:
+        return str(taken)
+    status = conn.execute(select(func.coalesce(jobs.c.status, _SCHEDULED)).where(jobs.c.job_id == job_id)).scalar()
+    if status is None:
+        raise JobNotFound(job_id)
+    has_ended = status in ("done", "failed")
+    raise InvalidTransition(job_id, status, "in_progress" if has_ended else "in_progress here, another process has it")
 
 
 @statement(transaction=True)
@@ -219,8 +242,11 @@ def delete_jobs(conn: Connection, job_ids: Sequence[UUID]) -> int:
 
     Returns:
         How many were deleted.
+
+    Raises:
+        InvalidInput: not ids.
     """
-    if isinstance(job_ids, (str, UUID)):
+    if isinstance(job_ids, (str, UUID)) or not isinstance(job_ids, Iterable):
         job_ids = [check_id("job_ids", job_ids)]
     ids = [check_id("job_ids", job_id) for job_id in job_ids]
     finished = jobs.c.status.in_(("done", "failed"))
@@ -271,7 +297,7 @@ def _ending() -> dict[str, Any]:
 def _result(result: Mapping[str, Any] | None) -> dict[str, Any]:
     if result is None:
         return {}
-    encoded = encode_fields(result)
+    encoded = encode_fields("result", result)
     return {
         "result": _literal_json(encoded.json),
         "result_order": None if encoded.order is None else _literal_json(encoded.order),
@@ -280,7 +306,7 @@ def _result(result: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _json(value: Mapping[str, Any]) -> Any:
-    return _literal_json(encode_fields(value).json)
+    return _literal_json(encode_fields("initial_data", value).json)
 
 
 def _literal_json(json_text: str) -> Any:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, literal, select, text, true
 
+from jobnb.checks import aware
 from jobnb.db.queries.filtering import ACTIVE
 from jobnb.db.queries.places import WITHOUT_TIME, above, at_or_below, continues
 from jobnb.db.queries.window import PROMPT
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels
-from jobnb.models import aware
 
 if TYPE_CHECKING:
     from uuid import UUID

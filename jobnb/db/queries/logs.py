@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from jobnb.checks import check_id, check_limit
 from jobnb.db.tables import logs
-from jobnb.models import LogLine, check_id, check_limit
+from jobnb.models import LogLine
 
 if TYPE_CHECKING:
     from uuid import UUID

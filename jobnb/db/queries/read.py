@@ -9,10 +9,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, cast, func, or_, select, text
 from sqlalchemy.types import Text
 
+from jobnb.checks import aware, check_id, check_limit, check_status
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs
 from jobnb.errors import InvalidInput
-from jobnb.models import Job, JobStatus, aware, check_id, check_limit, check_status
+from jobnb.models import Job, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Double, func, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
+from jobnb.checks import aware
 from jobnb.db.queries.filtering import ACTIVE, fingerprint, took, waited
 from jobnb.db.queries.places import found
 from jobnb.db.queries.window import PROMPT
 from jobnb.db.rows import ErrorGroup, KernelRow, TypeRow
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels
-from jobnb.models import aware
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, func, literal, select, true
 
+from jobnb.checks import aware
 from jobnb.db.queries.places import (
     NEWEST_FIRST,
     OLDEST_FIRST,
@@ -25,7 +26,6 @@ from jobnb.db.queries.places import (
 from jobnb.db.rows import FAILED_STATES, JobRow, Mark, kernel_label
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels
-from jobnb.models import aware
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import TYPE_CHECKING, Any
+from operator import length_hint
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobnb.tracking.feeds.bars import Bar, current_job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
     from jobnb.tracking.execution import Execution
+
+T = TypeVar("T")
 
 PAUSE = 0.1
 """Seconds between two looks at the tasks; `advance` may be called a million times a second."""
@@ -45,8 +49,6 @@ class JobProgress(_Progress):
         self._execution: Execution | None = current_job()
         self._bars: dict[int, Bar] = {}
         self._next_look = 0.0
-        # without it `track` advances in the loop's own thread, where the job can be stopped
-        self.live.auto_refresh = False
 
     def start(self) -> None:
         """Nothing is drawn, so nothing starts."""
@@ -58,6 +60,31 @@ class JobProgress(_Progress):
     def refresh(self) -> None:
         """Tell the job how far the tasks are."""
         self._look_now_and_then()
+
+    def track(
+        self,
+        sequence: Iterable[T],
+        total: float | None = None,
+        completed: int = 0,
+        task_id: Any = None,
+        description: str = "Working...",
+        update_period: float = PAUSE,
+    ) -> Iterator[T]:
+        """Iterate as rich does, but advance in the loop's own thread, where the job can be stopped."""
+        total = total if total is not None else float(length_hint(sequence)) or None
+        if task_id is None:
+            task_id = self.add_task(description, total=total, completed=completed)
+        else:
+            self.update(task_id, total=total, completed=completed)
+        done, next_look = 0, 0.0
+        for value in sequence:
+            yield value
+            done += 1
+            if (now := time.monotonic()) >= next_look:
+                next_look = now + min(update_period, PAUSE)
+                self.advance(task_id, done)
+                done = 0
+        self.advance(task_id, done)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Update a task; stop here if the job is to stop."""

@@ -82,7 +82,7 @@ class KernelsScreen(Report):
         """Where it is, and what its state means."""
         words = {
             "silent": f"its jobs should run, but there was no sign of life for {age(row.heartbeat, now)}; "
-            "if it is dead, its jobs become lost when the next jobnb process starts on its host",
+            "if it is dead, its jobs become lost as soon as jobnb is used on its host, or after a long silence",
             "stopped": f"it said goodbye, or was found dead, {age(row.stopped_at, now)} ago",
             "idle": "it has nothing to do; an idle kernel sends no signs of life",
             "alive": f"{row.running:,} jobs run and {row.queued:,} wait in it",

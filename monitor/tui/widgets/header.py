@@ -21,6 +21,8 @@ FRESH, STALE = 2.0, 15.0
 """Seconds up to which data is called live, and from which on it is called old."""
 TALL = 20
 """Lines of terminal from which on the header takes two."""
+NARROWEST_CHART = 12
+"""Cells; a narrower one tells nothing."""
 
 Part = tuple[str, str]
 
@@ -105,7 +107,7 @@ def two_lines(overview: Overview | None, link: LinkState, width: int, *, held: b
     right_low[0].insert(0, (" " * (cells - _width(right_low)), ""))
     top, low = _tiles(_counts(overview), width - cells)
     free = width - _width(top) - cells
-    if overview is not None and free >= 30:
+    if overview is not None:
         _add_chart(overview, right_top, right_low, free)
     return [_between(top, right_top, width), _between(low, right_low, width)]
 
@@ -126,9 +128,13 @@ def _tiles(counts: list[tuple[str, object]], width: int) -> tuple[list[list[Part
 
 
 def _add_chart(overview: Overview, top: list[list[Part]], low: list[list[Part]], free: int) -> None:
+    """Put the chart and its words before what is at the right, if they fit there."""
     words = (f"{_rate(overview)}", _forecast(overview))
     cells = max(len(word) for word in words) + 3
-    chart = _chart(overview, max(12, min(60, free - cells - 2)), 2)
+    width = min(60, free - cells - 2)
+    if width < NARROWEST_CHART:
+        return
+    chart = _chart(overview, width, 2)
     for line, drawn, word in zip((top, low), chart, words, strict=True):
         line.insert(0, [(drawn + "  ", "$job-in_progress 55%"), (word.ljust(cells), "$foreground-muted")])
 

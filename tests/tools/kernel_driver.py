@@ -144,6 +144,15 @@ class Kernel:
         """Press the stop button."""
         self._manager.interrupt_kernel()
 
+    def restart(self, *, now: bool = False) -> None:
+        """Press the restart button; `now` kills it."""
+        self._manager.restart_kernel(now=now)
+        self._client.wait_for_ready(60)
+
+    def shut_down(self) -> None:
+        """Close the notebook for good, as Jupyter Server does."""
+        self._manager.shutdown_kernel(now=False)
+
     def wait_for_reply(self, message_id: str, seconds: float) -> dict[str, Any]:
         content = self._answer(message_id, seconds)
         # its output comes on another socket, and ends with `idle`

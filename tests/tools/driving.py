@@ -118,7 +118,7 @@ def looks(driver: Driver) -> str:
 
 def compare(driver: Driver, name: str) -> None:
     """Compare the screen with the one that was looked at and kept; MONITOR_SNAPSHOTS=update keeps this one."""
-    path = Path(__file__).parent / "snapshots" / f"{name}.txt"
+    path = Path(__file__).parents[1] / "monitor" / "snapshots" / f"{name}.txt"
     now = looks(driver)
     if os.environ.get("MONITOR_SNAPSHOTS") == "update":
         path.parent.mkdir(exist_ok=True)

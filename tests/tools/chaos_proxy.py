@@ -150,26 +150,22 @@ class ChaosProxy:
             if delay := self.latency + (0.2 if random.random() < self.stalls else 0.0):
                 time.sleep(delay)
             target = server if source is client else client
-            if source is client and self._is_to_lose(data):
+            if source is client and (happened := self._to_lose(data)) is not None:
                 server.sendall(data)
-                self._wait_for_answer(server)
+                _wait_for_answer(server)
+                happened.set()
                 _reset(client)
                 return False
             target.sendall(data)
         return True
 
-    def _is_to_lose(self, data: bytes) -> bool:
-        return self._lost_answer is not None and self._lost_answer[0] in data
-
-    def _wait_for_answer(self, server: socket.socket) -> None:
-        assert self._lost_answer is not None
-        _, happened = self._lost_answer
-        self._lost_answer = None
-        server.settimeout(10)
-        answer = b""
-        while answer[-6:-1] != b"Z\x00\x00\x00\x05":  # ReadyForQuery: it has done what it was asked for
-            answer += server.recv(PIECE)
-        happened.set()
+    def _to_lose(self, data: bytes) -> threading.Event | None:
+        """What to set when this request has been answered in vain; only one connection gets it."""
+        with self._lock:
+            if self._lost_answer is None or self._lost_answer[0] not in data:
+                return None
+            (_, happened), self._lost_answer = self._lost_answer, None
+            return happened
 
     def _remember(self, one: socket.socket) -> None:
         with self._lock:
@@ -181,6 +177,13 @@ class ChaosProxy:
                 self._live.discard(one)
             with contextlib.suppress(OSError):
                 one.close()
+
+
+def _wait_for_answer(server: socket.socket) -> None:
+    server.settimeout(10)
+    answer = b""
+    while answer[-6:-1] != b"Z\x00\x00\x00\x05":  # ReadyForQuery: it has done what it was asked for
+        answer += server.recv(PIECE)
 
 
 def _reset(one: socket.socket) -> None:

@@ -20,14 +20,15 @@ class Load:
 
     Attributes:
         handles: those accepted so far.
-        longest_submit: seconds that the slowest `submit` took.
-        longest_end: seconds from the return of a job's function until its handle had the result, at most.
+        submits: seconds that each `submit` took.
+        ends: seconds from the return of each job's function until its handle had the result.
     """
 
     def __init__(self, count: int, work: Callable[[int], int] | None = None, pause: float = 0.004) -> None:
         self.count, self._work, self._pause = count, work, pause
         self.handles: list[jobnb.JobHandle[int]] = []
-        self.longest_submit = self.longest_end = 0.0
+        self.submits: list[float] = []
+        self.ends: list[float] = []
         self._returned: dict[int, float] = {}
         self._ended = 0
         self._changed = threading.Condition()
@@ -63,7 +64,7 @@ class Load:
             for number in range(self.count):
                 began = time.perf_counter()
                 handle = jobnb.submit(self._run, number, job_type="load", name=f"job {number}")
-                self.longest_submit = max(self.longest_submit, time.perf_counter() - began)
+                self.submits.append(time.perf_counter() - began)
                 self.handles.append(handle)
                 handle.add_done_callback(lambda _, number=number: self._told(number))
                 time.sleep(self._pause)
@@ -81,6 +82,6 @@ class Load:
     def _told(self, number: int) -> None:
         with self._changed:
             if (returned := self._returned.get(number)) is not None:
-                self.longest_end = max(self.longest_end, time.perf_counter() - returned)
+                self.ends.append(time.perf_counter() - returned)
             self._ended += 1
             self._changed.notify_all()

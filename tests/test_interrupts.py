@@ -1,0 +1,233 @@
+"""Ctrl-C, destructors and signal handlers in the middle of jobnb's own code: nothing is lost, and nobody hangs."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import jobnb
+from jobnb.api import default_service
+from jobnb.db.database import Database
+from jobnb.ids import new_id_text
+from jobnb.recorder import Recorder
+from jobnb.recorder.events import Event, EventKind
+from jobnb.recorder.spool import Spool, read_segment
+from jobnb.settings import Settings
+from jobnb.tracking.executions import Executions
+from jobnb.tracking.log import JobLog
+from jobnb.tracking.work import accept, make_work
+
+# a signal that interrupts whatever the main thread does, as Ctrl-C does, but in the middle of it for sure
+INTERRUPTED = """
+import signal, time, jobnb
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+def work(number):
+    return number
+
+jobnb.submit(work, 0).result(30)
+signal.signal(signal.SIGALRM, interrupt)
+handles, interrupts, end = [], 0, time.monotonic() + 1.5
+while time.monotonic() < end:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.002 + (interrupts % 17) * 0.0003)
+        while True:
+            handles.append(jobnb.submit(work, 1))
+    except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        interrupts += 1
+runtime = jobnb.api.default_service().runtime
+deadline = time.monotonic() + 20
+while runtime.executions.active and time.monotonic() < deadline:
+    time.sleep(0.01)
+assert interrupts > 10, interrupts
+assert not runtime.executions.active, f"{len(runtime.executions.active)} jobs neither run nor end"
+assert sum(handle.result(10) for handle in handles) == len(handles)
+runtime.recorder.settle(20)
+assert len(jobnb.jobs(status="done", limit=10**6)) > len(handles)
+assert jobnb.jobs(status="scheduled") == jobnb.jobs(status="in_progress") == []
+"""
+
+
+def run(script: str, folder: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=55, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no SIGALRM")
+@pytest.mark.usefixtures("client")
+def test_jobs_submitted_between_interrupts_all_end_and_no_job_is_left_waiting(tmp_path: Path) -> None:
+    run(INTERRUPTED, tmp_path)
+
+
+# -- the recorder, interrupted at each of its steps
+
+
+@pytest.fixture
+def recorder(settings: Settings, tmp_path: Path) -> Iterator[Recorder]:
+    database = Database(settings)
+    recorder = Recorder(database, tmp_path / "spool", new_id_text())
+    yield recorder
+    recorder.close(5)
+    database.close()
+
+
+def a_job() -> Event:
+    return Event(EventKind.NEW, new_id_text(), 1, '"job_type":"interrupted"')
+
+
+def interrupted(call: Callable[..., Any], *, before: bool) -> Callable[..., Any]:
+    """The same, but the first time an interrupt comes just before or just after it."""
+    came = threading.Event()
+
+    def instead(*args: Any, **options: Any) -> Any:
+        if before and not came.is_set():
+            came.set()
+            raise KeyboardInterrupt
+        result = call(*args, **options)
+        if not came.is_set():
+            came.set()
+            raise KeyboardInterrupt
+        return result
+
+    return instead
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_interrupt_while_the_spool_is_written_loses_no_event_of_any_thread(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, database_url: str, *, before: bool
+) -> None:
+    others, told = a_job(), threading.Event()
+    with recorder._lock:  # so that the event of another thread waits to be taken along
+        recorder.put(others, told.set)
+    monkeypatch.setattr(recorder._spool, "append", interrupted(recorder._spool.append, before=before))
+    with pytest.raises(KeyboardInterrupt):
+        recorder.put_all([a_job()])
+    recorder.mend()
+    assert told.is_set()
+    recorder.settle(10)
+    assert recorder.waiting == 0
+    assert stored(database_url) == 2
+
+
+def test_an_interrupt_in_what_follows_an_event_does_not_keep_it_from_the_others(recorder: Recorder) -> None:
+    told = threading.Event()
+    with recorder._lock:
+        recorder.put(a_job(), interrupted(lambda: None, before=True))
+        recorder.put(a_job(), told.set)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.put_all([a_job()])
+    recorder.mend()
+    assert told.is_set()
+
+
+def test_an_interrupt_before_the_writer_is_woken_is_made_good(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setattr(recorder, "_start", interrupted(recorder._start, before=True))
+    with pytest.raises(KeyboardInterrupt):
+        recorder.put_all([a_job()])
+    recorder.mend()
+    recorder.settle(10)
+    assert stored(database_url) == 1
+
+
+def test_after_an_interrupted_write_a_spool_file_says_again_what_events_share(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "kernel")
+    first, second = (a_job()._replace(shared='"source":"long"') for _ in range(2))
+    spool._open()
+    write = spool._write
+    spool._write = interrupted(write, before=True)  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        spool.append([first], 1)
+    spool.append([second], 2)
+    spool.close(is_empty=False)
+    assert read_segment(spool.path) == ([second], 0)
+
+
+def stored(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM jobs").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+# -- code that Python runs in the midst of other code
+
+
+class Sleeper:
+    """An object in a cycle, whose destructor runs whenever Python collects garbage."""
+
+    def __init__(self, destroyed: Callable[[], object]) -> None:
+        self.me, self.destroyed = self, destroyed
+
+    def __del__(self) -> None:
+        self.destroyed()
+
+
+@pytest.fixture
+def frequent_collections() -> Iterator[None]:
+    threshold = gc.get_threshold()
+    gc.set_threshold(10)
+    yield
+    gc.set_threshold(*threshold)
+
+
+@pytest.mark.usefixtures("client", "frequent_collections")
+def test_a_destructor_may_submit_a_job_in_the_midst_of_a_submit() -> None:
+    handles: list[jobnb.JobHandle[int]] = []
+    assert jobnb.submit(int).result(20) == 0
+    for _ in range(1000):
+        Sleeper(lambda: handles.append(jobnb.submit(int)))
+        handles.append(jobnb.submit(int))
+    gc.collect()
+    assert len(handles) == 2000
+    assert {handle.result(20) for handle in handles} == {0}
+
+
+@pytest.mark.usefixtures("frequent_collections")
+def test_a_destructor_may_print_in_the_midst_of_a_print() -> None:
+    log = JobLog(100_000)
+    for number in range(1000):
+        Sleeper(lambda: log.write("stderr", "destroyed\n"))
+        log.write("stdout", f"{number}\n" * 20)
+    gc.collect()
+    lines = log.close()
+    assert sorted(line.n for line in lines) == list(range(1, 21_001))
+
+
+# -- many threads
+
+
+@pytest.mark.usefixtures("client")
+def test_tidying_up_forgets_no_job_that_another_thread_adds_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobnb.calls import look_up
+    from jobnb.options import PLAIN
+
+    work = make_work(look_up(int), PLAIN, None, default_service().runtime.kernel_id)
+    new = accept(work, int, (), {}, threading.local)[0]  # type: ignore[arg-type] # never run
+    executions = Executions()
+
+    class Meanwhile(dict[str, Any]):
+        def items(self) -> Any:
+            found = list(super().items())
+            monkeypatch.undo()
+            executions.add(new)
+            return found
+
+    executions._known = Meanwhile()
+    executions._tidy()
+    assert executions.find(new.job_id) is new
