@@ -115,7 +115,7 @@ async def test_nothing_to_do_is_said_and_enter_leaves() -> None:
         await driver.until(lambda: driver.table.current is not None and driver.table.current.state == "done")
         await driver.press("c")
         await driver.sees("Nothing to do")
-        await driver.sees("left alone: 1 ended already")
+        await driver.sees("left alone: 1 · ended already")
         await driver.press("enter")
         await driver.until(lambda: isinstance(driver.app.screen, JobsScreen))
         assert not source.done

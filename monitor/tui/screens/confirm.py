@@ -40,6 +40,10 @@ class ConfirmScreen(Dialog["Outcome | JobnbError | None"]):
         Binding("escape", "leave", "back", id="confirm.leave"),
         Binding("enter", "go", "do it", id="confirm.go"),
         Binding("s,S", "sql", "SQL", id="confirm.sql"),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("pagedown", "scroll(10)", show=False),
+        Binding("pageup", "scroll(-10)", show=False),
     ]
 
     class Planned(Message):
@@ -123,6 +127,10 @@ class ConfirmScreen(Dialog["Outcome | JobnbError | None"]):
         sql = self.query_one("#sql")
         sql.display = not sql.display
 
+    def action_scroll(self, by: int) -> None:
+        """Scroll what it is about."""
+        self.query_one("#about").scroll_relative(y=by, animate=False)
+
     def action_leave(self) -> None:
         """Do nothing; or, while it is being done, do no more of it."""
         if self.running:
@@ -191,7 +199,7 @@ def describe(plan: Plan, width: int) -> Content:
             )
         )
     lines += [
-        Content.styled(f"left alone: {count:,} {plain(reason, 100)}", "$foreground-muted")
+        Content.styled(f"left alone: {count:,} · {plain(reason, 120)}", "$foreground-muted")
         for reason, count in plan.skipped.items()
     ]
     lines += [Content.styled(plain(warning, 400), "$warning") for warning in plan.warnings]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TABS = {"log": "Log", "traceback": "Traceback", "result": "Result", "source": "Source"}
 _BY_STATE = {"done": "result", "failed": "traceback", "scheduled": "source"}
+_PAPERS = {"traceback": paper.traceback, "result": paper.result, "source": paper.source}
 SETTLED = 2.0
 """Seconds between two looks at a job that has ended."""
 
@@ -49,18 +50,22 @@ class JobDetail(Vertical):
         self.detail: Detail | None = None
         self.chosen = ""
         self._facts, self._fact_lines = Static(id="facts"), 0
+        self._log_tab = Tab(TABS["log"], id="log")
+        others = (Tab(label, id=name) for name, label in TABS.items() if name != "log")
+        self._tabs = Tabs(self._log_tab, *others, id="tabs")
+        self._tabs.can_focus = False
+        self._texts = ContentSwitcher(initial="log-text", id="texts")
+        self.log_view = LogView(id="log-text")
+        self._papers = {name: Paper(id=f"{name}-text") for name in _PAPERS}
         self.feed = Feed("detail", self._read, self.post_message, self._pause)
 
     def compose(self) -> ComposeResult:
         """The head, the tabs, and a place for the text of each."""
         yield self._facts
-        tabs = Tabs(*(Tab(label, id=name) for name, label in TABS.items()), id="tabs")
-        tabs.can_focus = False
-        yield tabs
-        with ContentSwitcher(initial="log-text", id="texts"):
-            yield LogView(id="log-text")
-            for name in ("traceback", "result", "source"):
-                yield Paper(id=f"{name}-text")
+        yield self._tabs
+        with self._texts:
+            yield self.log_view
+            yield from self._papers.values()
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -80,7 +85,7 @@ class JobDetail(Vertical):
         self.row, self.detail = row, None
         self.log_view.clear()
         self.log_view.empty = "…" if row is not None else ""
-        for view in self.query(Paper):
+        for view in self._papers.values():
             view.write(Content(""))
         self._draw_head()
         self._choose_tab()
@@ -105,25 +110,20 @@ class JobDetail(Vertical):
     @property
     def tab(self) -> str:
         """The name of the text that is shown."""
-        return str(self.query_one("#texts", ContentSwitcher).current).removesuffix("-text")
-
-    @property
-    def log_view(self) -> LogView:
-        """The log."""
-        return self.query_one(LogView)
+        return str(self._texts.current).removesuffix("-text")
 
     @property
     def text(self) -> LogView | Paper:
         """The text that is shown, for the focus."""
-        return self.log_view if self.tab == "log" else self.query_one(f"#{self.tab}-text", Paper)
+        return self._papers.get(self.tab, self.log_view)
 
     def _choose_tab(self) -> None:
         state = self.row.state if self.row is not None else ""
         name = self.chosen or _BY_STATE.get(state, "log")
         inside = self.text.has_focus
-        self.query_one("#texts", ContentSwitcher).current = f"{name}-text"
+        self._texts.current = f"{name}-text"
         with self.prevent(Tabs.TabActivated):
-            self.query_one(Tabs).active = name
+            self._tabs.active = name
         if inside:
             self.text.focus()
 
@@ -179,8 +179,8 @@ class JobDetail(Vertical):
         self.feed.want(None)
 
     def _write_papers(self, detail: Detail) -> None:
-        for name, write in (("traceback", paper.traceback), ("result", paper.result), ("source", paper.source)):
-            self.query_one(f"#{name}-text", Paper).write(write(detail))
+        for name, write in _PAPERS.items():
+            self._papers[name].write(write(detail))
 
     @on(LogView.OlderWanted)
     def _older_wanted(self, event: LogView.OlderWanted) -> None:
@@ -229,9 +229,8 @@ class JobDetail(Vertical):
     def _label_tabs(self) -> None:
         lines = self.detail.log_lines if self.detail is not None else 0
         label = f"Log {lines:,}" if lines else "Log"
-        tab = self.query_one("#log", Tab)
-        if str(tab.label) != label:
-            tab.label = Content(label)
+        if str(self._log_tab.label) != label:
+            self._log_tab.label = Content(label)
 
 
 class DetailScreen(Page):
@@ -249,42 +248,43 @@ class DetailScreen(Page):
 
     def compose_body(self) -> ComposeResult:
         """The job."""
-        yield JobDetail(self.source, id="whole")
+        self.whole = JobDetail(self.source, id="whole")
+        yield self.whole
 
     def on_mount(self) -> None:
         """Show it."""
-        detail = self.query_one(JobDetail)
+        detail = self.whole
         detail.chosen = self.first_tab
         detail.show_job(self.job_row)
         detail.text.focus()
 
     def look(self) -> None:
         """Read at once."""
-        self.query_one(JobDetail).feed.look()
+        self.whole.feed.look()
 
     def tick(self, now: datetime) -> None:
         """Let time pass."""
-        self.query_one(JobDetail).tick(now)
+        self.whole.tick(now)
 
     @property
     def current_job(self) -> JobRow | None:
         """The job that the keys are about."""
-        return self.query_one(JobDetail).row
+        return self.whole.row
 
     @property
     def current_detail(self) -> Detail | None:
         """What is known about it."""
-        return self.query_one(JobDetail).detail
+        return self.whole.detail
 
     def action_show(self, tab: str) -> None:
         """Show the text of that name."""
-        self.query_one(JobDetail).show_tab(tab)
-        self.query_one(JobDetail).text.focus()
+        self.whole.show_tab(tab)
+        self.whole.text.focus()
 
     def action_next_tab(self, by: int) -> None:
         """Show the next text."""
-        self.query_one(JobDetail).next_tab(by)
-        self.query_one(JobDetail).text.focus()
+        self.whole.next_tab(by)
+        self.whole.text.focus()
 
     def action_close(self) -> None:
         """Back to where one came from."""

@@ -44,18 +44,18 @@ class JobsScreen(Marking):
     def __init__(self) -> None:
         super().__init__()
         self.changed_at = 0.0
+        self._head = TableHead(self.table)
 
     def compose_body(self) -> ComposeResult:
         """The filter, the table, the details."""
-        yield FilterBar(self.source)
+        self.bar, self.pane = FilterBar(self.source), JobDetail(self.source, id="pane")
+        self.pane.display = False
+        yield self.bar
         with Horizontal(id="body"):
             with Vertical(id="list"):
-                table = JobTable(id="jobs")
-                yield TableHead(table)
-                yield table
-            detail = JobDetail(self.source, id="pane")
-            detail.display = False
-            yield detail
+                yield self._head
+                yield self.table
+            yield self.pane
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -78,16 +78,6 @@ class JobsScreen(Marking):
         """Read at once."""
         self.listing.want()
         self.pane.feed.look()
-
-    @property
-    def bar(self) -> FilterBar:
-        """The filter bar."""
-        return self.query_one(FilterBar)
-
-    @property
-    def pane(self) -> JobDetail:
-        """The details beside the table."""
-        return self.query_one(JobDetail)
 
     @property
     def current_job(self) -> JobRow | None:
@@ -148,7 +138,7 @@ class JobsScreen(Marking):
 
     @on(JobTable.Replaced)
     def _replaced(self) -> None:
-        self.query_one(TableHead).refresh()
+        self._head.refresh()
 
     @on(JobTable.Moved)
     def _moved(self) -> None:

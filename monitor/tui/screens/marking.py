@@ -12,13 +12,9 @@ class Marking(Page):
 
     def __init__(self) -> None:
         super().__init__()
+        self.table = JobTable(id="jobs")
         self.all_marked = False
         self._range_from = 0
-
-    @property
-    def table(self) -> JobTable:
-        """The table."""
-        return self.query_one(JobTable)
 
     @property
     def has_marks(self) -> bool:

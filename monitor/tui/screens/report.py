@@ -41,12 +41,14 @@ class Report(Page):
 
     def compose_body(self) -> ComposeResult:
         """A line about the report, the table, and more about the row under the cursor."""
-        yield Static(Content.styled(self.HEADING, "bold"), id="report-heading")
+        self._heading = Static(Content.styled(self.HEADING, "bold"), id="report-heading")
+        self.table: VirtualTable[Any] = VirtualTable(self.columns(), self.key, id="report")
+        self._head, self._more = TableHead(self.table), Static(id="report-more")
+        yield self._heading
         with Vertical(id="list"):
-            table: VirtualTable[Any] = VirtualTable(self.columns(), self.key, id="report")
-            yield TableHead(table)
-            yield table
-        yield Static(id="report-more")
+            yield self._head
+            yield self.table
+        yield self._more
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -85,28 +87,23 @@ class Report(Page):
         table.put(0, rows)
         self.monitor.read_well()
         heading = Content.assemble((self.HEADING, "bold"), "   ", (words, "$foreground-muted"))
-        self.query_one("#report-heading", Static).update(heading)
+        self._heading.update(heading)
         self._show_more()
 
     @on(VirtualTable.Replaced)
     def _replaced(self) -> None:
-        self.query_one(TableHead).refresh()
+        self._head.refresh()
 
     @on(VirtualTable.Moved)
     def _show_more(self) -> None:
         row = self.table.current
         more = Content("") if row is None else self.more(row, self.source.now())
-        self.query_one("#report-more", Static).update(more)
+        self._more.update(more)
 
     @on(VirtualTable.Opened)
     def _opened(self) -> None:
         if self.table.current is not None:
             self.monitor.show_jobs(self.filter_for(self.table.current))
-
-    @property
-    def table(self) -> VirtualTable[Any]:
-        """The table."""
-        return self.query_one("#report", VirtualTable)
 
     def tick(self, now: datetime) -> None:
         """Let time pass."""

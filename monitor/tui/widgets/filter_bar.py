@@ -97,6 +97,9 @@ class FilterBar(Horizontal):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
+        self.input = FilterInput(id="filter-input", placeholder=EXAMPLES, compact=True, select_on_focus=False)
+        self.offers = Completions(id="filter-completions", compact=True, markup=False)
+        self._shown, self._end_words = Static(id="filter-text"), Static(id="filter-status")
         self.text = ""
         self.typing = False
         self._before = ""
@@ -107,24 +110,14 @@ class FilterBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         """The text or the field for it, the status, the completions."""
-        yield Static(id="filter-text")
-        yield FilterInput(id="filter-input", placeholder=EXAMPLES, compact=True, select_on_focus=False)
-        yield Static(id="filter-status")
-        yield Completions(id="filter-completions", compact=True, markup=False)
+        yield self._shown
+        yield self.input
+        yield self._end_words
+        yield self.offers
 
     def on_mount(self) -> None:
         """Begin at rest."""
         self._rest()
-
-    @property
-    def input(self) -> FilterInput:
-        """The field."""
-        return self.query_one(FilterInput)
-
-    @property
-    def offers(self) -> Completions:
-        """The list of completions."""
-        return self.query_one(Completions)
 
     def edit(self, *, again: bool = False) -> None:
         """Start typing, at the end of the filter; `again` if it could not be read, so that one may still go back."""
@@ -132,7 +125,7 @@ class FilterBar(Horizontal):
             self._before = self.text
         self.typing = True
         self.add_class("-typing")
-        self.query_one("#filter-text").display = False
+        self._shown.display = False
         self.input.display = True
         with self.prevent(Input.Changed):
             self.input.value = self.text + " " if self.text else ""
@@ -160,19 +153,18 @@ class FilterBar(Horizontal):
     def _show_status(self) -> None:
         status = Content.styled(plain(self._error, 200), "$error") if self._error else self._status
         # its width does not depend on its text, so nothing has to be laid out anew
-        self.query_one("#filter-status", Static).update(status, layout=False)
+        self._end_words.update(status, layout=False)
 
     def _rest(self) -> None:
         self.typing = False
         self.remove_class("-typing")
         self.input.display = False
         self.offers.display = False
-        text = self.query_one("#filter-text", Static)
-        text.display = True
+        self._shown.display = True
         shown = (
             Content.styled(plain(self.text), "bold") if self.text else Content.styled("filter", "$foreground-disabled")
         )
-        text.update(Content.assemble(("/ ", "$primary"), shown))
+        self._shown.update(Content.assemble(("/ ", "$primary"), shown))
 
     @on(Input.Changed, "#filter-input")
     def _changed(self, event: Input.Changed) -> None:

@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from jobnb.db.rows import JobRow
     from monitor.tui.widgets.columns import Span
 
-NARROW = 76
-"""Cells below which a state is its symbol alone and progress a number alone."""
+NARROW, ROOMY = 76, 110
+"""Cells below which a state is its symbol alone and progress a number alone, and from which on bars are long."""
 
 
 def job_columns(width: int) -> list[Column[JobRow]]:
     """The columns for a table of so many cells."""
-    return _narrow() if width < NARROW else _wide()
+    return _narrow() if width < NARROW else _wide(15 if width >= ROOMY else 11)
 
 
-def _wide() -> list[Column[JobRow]]:
+def _wide(progress: int) -> list[Column[JobRow]]:
     return [
         Column("state", "state", 11, _state, rank=1),
         text_column("id", "id", 8, lambda job, _: job.short_id, style=MUTED, rank=3),
         text_column("name", "name", 16, lambda job, _: plain(job.title), grow=4, most=36, rank=0),
-        text_column("type", "type", 9, lambda job, _: plain(job.job_type), style=MUTED, grow=1, most=20, rank=7),
-        Column("progress", "progress", 15, _progress, rank=4),
+        text_column("type", "type", 9, lambda job, _: plain(job.job_type), style=MUTED, grow=2, most=20, rank=7),
+        Column("progress", "progress", progress, _progress, rank=4),
         text_column("took", "took", 8, _took, right=True, rank=5),
         text_column("age", "age", 5, lambda job, now: age(job.created_at, now), style=MUTED, right=True, rank=2),
         text_column("try", "try", 3, _try, style=MUTED, right=True, rank=9),

@@ -69,16 +69,17 @@ class Paper(VerticalScroll, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._text: object = None
+        self._body = Static()
 
     def compose(self) -> ComposeResult:
         """One text."""
-        yield Static()
+        yield self._body
 
     def write(self, text: Content) -> None:
         """Show another text, from its beginning; the same one stays where it was scrolled to."""
         if self._text is None or not text.is_same(self._text):  # type: ignore[arg-type]
             self._text = text
-            self.query_one(Static).update(text)
+            self._body.update(text)
             self.scroll_home(animate=False)
 
 
