@@ -1,4 +1,6 @@
-"""Every statement jobnb sends, one plain function each: `read`, `change`, `record`, `logs`, `kernels`.
+"""Every statement jobnb sends, one plain function each.
+
+Rows of jobs: `read`, `change`; the recorder's: `record`, `record_done`; further `logs`, `kernels`.
 
 Those that the monitor sends for many rows are in `window`, `walk`, `places` and `filtering` (lists), `counts`,
 `reports` and `detail` (numbers), `stream` (scripts), `bulk` (actions) and `server`.
@@ -43,6 +45,7 @@ from jobnb.db.queries.read import (
     missing_references,
 )
 from jobnb.db.queries.record import insert_logs, record_new, record_progress
+from jobnb.db.queries.record_done import record_done
 
 __all__ = [
     "beat",
@@ -69,6 +72,7 @@ __all__ = [
     "list_kernels",
     "missing_references",
     "purge",
+    "record_done",
     "record_new",
     "record_progress",
     "register",
