@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a reader such as `head` that has seen enough is no error, which click would make of it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(0) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="jobnb")
 @click.option("--database-url", metavar="URL", help="Which PostgreSQL; else DATABASE_URL, .env, or the embedded one.")
 def cli(database_url: str | None) -> None:
