@@ -16,7 +16,7 @@ The house, from the top; a floor rests only on those below it:
     tracking, recorder      a job in this process; the way of its events into the database
     db                      everything that knows PostgreSQL
     values, display, calls  results as JSON; jobs as text and HTML; what is known about a function
-    models, settings, ...   the data, the settings, ids, locks, threads; checks of arguments; states
+    models, settings, ...   the data, the settings, ids, locks, threads, standard output; checks; states
     errors
 
 Names are imported when first used, so that `import jobnb` costs next to nothing.

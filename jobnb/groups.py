@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, SupportsIndex, TypeVar, overload
 
 from jobnb import frames
 from jobnb.display import html, outlet, text
@@ -38,7 +38,7 @@ class Waited(NamedTuple, Generic[R]):
 
 
 class JobGroup(Generic[R]):
-    """The jobs of one `map`, in the order of its items. Iterating gives handles."""
+    """The jobs of one `map`, in the order of its items, or a slice of them. Iterating gives handles."""
 
     def __init__(self, group_id: UUID, handles: Members[R]) -> None:
         self.group_id = group_id
@@ -50,7 +50,13 @@ class JobGroup(Generic[R]):
     def __iter__(self) -> Iterator[JobHandle[R]]:
         return iter(self._handles)
 
-    def __getitem__(self, index: int) -> JobHandle[R]:
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> JobHandle[R]: ...
+    @overload
+    def __getitem__(self, index: slice) -> JobGroup[R]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> JobHandle[R] | JobGroup[R]:
+        if isinstance(index, slice):
+            return JobGroup(self.group_id, self._handles[index])
         return self._handles[index]
 
     def results(self, timeout: float | None = None) -> JobResults[R]:
@@ -65,7 +71,7 @@ class JobGroup(Generic[R]):
         __tracebackhide__ = True
         deadline = deadline_after(timeout)
         try:
-            return JobResults([self._handles.value(index, deadline) for index in range(len(self))], self)
+            return JobResults(self._handles.values(deadline), self)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(stopped_waiting(self._handles)) from None
 
@@ -152,16 +158,29 @@ class JobResults(list[R]):
 
 
 class JobList(list[Job]):
-    """Jobs read from the table; shows itself as one."""
+    """Jobs read from the table; it shows itself as one, and so does a slice of it."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Job: ...
+    @overload
+    def __getitem__(self, index: slice) -> JobList: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Job | JobList:
+        found = super().__getitem__(index)
+        return JobList(found) if isinstance(found, list) else found
 
     def __repr__(self) -> str:
         return text.job_table(self)
 
     def _repr_html_(self) -> str:
-        heading = "1 job" if len(self) == 1 else f"{len(self):,} jobs, newest first"
+        heading = "1 job" if len(self) == 1 else f"{len(self):,} jobs{', newest first' * self._is_newest_first}"
         if any(not job.status.is_final for job in self):
             heading += f", {as_of()}"
         return html.job_table(self, heading if self else "")
+
+    @property
+    def _is_newest_first(self) -> bool:
+        times = [job.created_at for job in self if job.created_at is not None]
+        return times == sorted(times, reverse=True)
 
     def to_pandas(self) -> Any:
         """The jobs as a DataFrame, a row each; times are UTC, statuses categories.

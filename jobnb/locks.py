@@ -107,6 +107,15 @@ class FileLock:
             time.sleep(0.01)
         return True
 
+    def shared(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for a lock that others may share; True if it was taken."""
+        deadline = time.monotonic() + timeout
+        while not self.try_shared():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
     def is_in_place(self) -> bool:
         """True if the file is still there under its name; a lock on one that was removed means nothing."""
         try:

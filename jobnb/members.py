@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Generic, SupportsIndex, TypeVar, cast, overload
 
 from jobnb.handle import JobHandle
 from jobnb.waiting import SLICE
@@ -19,42 +19,41 @@ R = TypeVar("R")
 
 
 class Members(Sequence[JobHandle[R]], Generic[R]):
-    """The handles of the jobs of one `map`; the same one for the same job, however often it is asked for.
+    """The handles of the jobs of one `map`, or of some of them; the same one for the same job, however often asked for.
 
     Args:
         runtime: where the jobs run.
         mapped: the jobs.
+        places: which of them.
+        made: the handles that there are already, by the places of their jobs.
     """
 
-    def __init__(self, runtime: Runtime, mapped: MappedJobs) -> None:
-        self._runtime, self._mapped = runtime, mapped
-        self._made: dict[int, JobHandle[R]] = {}
+    def __init__(
+        self, runtime: Runtime, mapped: MappedJobs, places: range, made: dict[int, JobHandle[R]] | None = None
+    ) -> None:
+        self._runtime, self._mapped, self._places = runtime, mapped, places
+        self._made: dict[int, JobHandle[R]] = {} if made is None else made
 
     def __len__(self) -> int:
-        return len(self._mapped)
+        return len(self._places)
 
     @overload
-    def __getitem__(self, index: int) -> JobHandle[R]: ...
+    def __getitem__(self, index: SupportsIndex) -> JobHandle[R]: ...
     @overload
-    def __getitem__(self, index: slice) -> list[JobHandle[R]]: ...
-    def __getitem__(self, index: int | slice) -> JobHandle[R] | list[JobHandle[R]]:
-        places = range(len(self))[index]
-        return [self._handle(place) for place in places] if isinstance(places, range) else self._handle(places)
+    def __getitem__(self, index: slice) -> Members[R]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> JobHandle[R] | Members[R]:
+        if isinstance(index, slice):
+            return Members(self._runtime, self._mapped, self._places[index], self._made)
+        return self._handle(self._places[index])
 
     def __iter__(self) -> Iterator[JobHandle[R]]:
-        return map(self._handle, range(len(self)))
-
-    def _handle(self, index: int) -> JobHandle[R]:
-        if (made := self._made.get(index)) is None:
-            execution = self._mapped.execution(index)
-            made = self._made.setdefault(index, JobHandle(self._runtime, execution.job_id, execution))
-        return made
+        return map(self._handle, self._places)
 
     def wait(self, deadline: float) -> bool:
         """Wait for the end of all; True if it came before `deadline`, a time by the monotonic clock."""
-        if self._runtime.is_left_behind:
-            # after a fork they go on in the parent, and their rows tell
-            return all(handle.wait(_left(deadline)) for handle in self)
+        # after a fork they go on in the parent, and their rows tell
+        if len(self) < len(self._mapped) or self._runtime.is_left_behind:
+            return all(self._has_ended(place) or self._handle(place).wait(_left(deadline)) for place in self._places)
         # in slices, so that an interrupt gets through
         while not self._mapped.over.wait(max(0.0, min(SLICE, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
@@ -63,21 +62,30 @@ class Members(Sequence[JobHandle[R]], Generic[R]):
 
     def done(self) -> bool:
         """True if all have ended."""
-        if self._runtime.is_left_behind:
-            return all(handle.done() for handle in self)
-        return self._mapped.over.is_set()
+        return all(self._has_ended(place) or self._handle(place).done() for place in self._places)
 
-    def value(self, index: int, deadline: float) -> R:
-        """Wait for the end of one, until `deadline`, and return its value; raises what its handle's `result` does."""
+    def values(self, deadline: float) -> Iterator[R]:
+        """The value of each, in order, waited for until `deadline`; raises what its handle's `result` does."""
         __tracebackhide__ = True
-        if self._mapped.is_done(index):
-            return cast("R", self._mapped.value(index))
-        return self._handle(index).result(_left(deadline))
+        for place in self._places:
+            if self._mapped.is_done(place):
+                yield cast("R", self._mapped.value(place))
+            else:
+                yield self._handle(place).result(_left(deadline))
 
     def states(self) -> Iterator[str]:
         """The state of each, in a word."""
-        for index in range(len(self)):
-            yield "done" if self._mapped.is_done(index) else self._handle(index).state
+        for place in self._places:
+            yield "done" if self._mapped.is_done(place) else self._handle(place).state
+
+    def _has_ended(self, place: int) -> bool:
+        return self._mapped.is_done(place) or (self._mapped.over.is_set() and not self._runtime.is_left_behind)
+
+    def _handle(self, place: int) -> JobHandle[R]:
+        if (made := self._made.get(place)) is None:
+            execution = self._mapped.execution(place)
+            made = self._made.setdefault(place, JobHandle(self._runtime, execution.job_id, execution))
+        return made
 
 
 def _left(deadline: float) -> float | None:

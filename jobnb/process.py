@@ -24,13 +24,19 @@ _registry_lock = threading.RLock()
 
 
 def runtime_for(settings: Settings) -> Runtime:
-    """This process's runtime for these settings; made if there is none."""
+    """This process's runtime for these settings; made if there is none.
+
+    Once the process leaves it is a closed one, which answers questions and refuses jobs: nobody would wait for their
+    end, and from Python 3.12 on no thread starts any more.
+    """
     key = (settings.database_url, settings.home, settings.max_workers, settings.log_lines, settings.lease, os.getpid())
     with _registry_lock:
         registry = _runtimes()
         for other in [key for key, runtime in registry.items() if runtime.is_closed]:
             del registry[other]
-        return registry.get(key) or registry.setdefault(key, Runtime(settings))
+        runtime = registry.get(key) or registry.setdefault(key, Runtime(settings))
+        runtime.is_closed = runtime.is_closed or sys.__dict__.get("_jobnb_leaving", False)
+        return runtime
 
 
 def _runtimes() -> dict[tuple[Any, ...], Runtime]:
@@ -40,7 +46,10 @@ def _runtimes() -> dict[tuple[Any, ...], Runtime]:
 
 def _leave() -> None:
     began = time.monotonic()
-    for runtime in list(_runtimes().values()):
+    with _registry_lock:
+        sys.__dict__["_jobnb_leaving"] = True
+        runtimes = list(_runtimes().values())
+    for runtime in runtimes:
         try:
             # one grace for all of them
             left = runtime.settings.exit_grace - (time.monotonic() - began)
@@ -52,6 +61,7 @@ def _leave() -> None:
 def _forget() -> None:
     global _registry_lock  # noqa: PLW0603 - another thread of the parent may have held it at the fork
     _registry_lock = threading.RLock()
+    sys.__dict__["_jobnb_leaving"] = False
     for runtime in list(_runtimes().values()):
         runtime.forget()
     _runtimes().clear()
@@ -64,5 +74,7 @@ if not sys.__dict__.get("_jobnb_hooks"):
         threading._register_atexit(_leave)  # type: ignore[attr-defined] # noqa: SLF001
     except AttributeError:
         atexit.register(_leave)
+    except RuntimeError:  # first used when the main thread had ended
+        sys.__dict__["_jobnb_leaving"] = True
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_forget)

@@ -93,13 +93,13 @@ def _pick(values: dict[str, str], where: str) -> dict[str, tuple[str, str]]:
 
 def _text(value: object, origin: str) -> str:
     if not isinstance(value, str):
-        raise ConfigurationError(f"{origin} is a {type(value).__name__}, not a text")
+        raise ConfigurationError(f"{origin} has the type {type(value).__name__}: give a text")
     return value
 
 
 def _path(value: object, origin: str) -> Path:
     if not isinstance(value, (str, os.PathLike)):
-        raise ConfigurationError(f"{origin} is a {type(value).__name__}, not a path")
+        raise ConfigurationError(f"{origin} has the type {type(value).__name__}: give a path")
     return Path(value)
 
 

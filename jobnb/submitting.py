@@ -166,7 +166,7 @@ class Submitting:
         work = make_work(callee, options, self._place(executor), runtime.kernel_id)
         group_id = uuid4()
         mapped = runtime.submit_all(work, fn, items, group_id, self, self._announcer)
-        return JobGroup(group_id, Members(runtime, mapped))
+        return JobGroup(group_id, Members(runtime, mapped, range(len(mapped))))
 
     def run_job_async(self, job_id: UUID, task_func: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Run `task_func(*args, **kwargs)` as the job that `create_job` made; its start and end are recorded.

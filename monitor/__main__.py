@@ -6,8 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from jobnb.stdout import standard_output
 from monitor.arguments import Arguments, read_arguments
-from monitor.output import Output, drop_output, prepare_streams
+from monitor.output import Output, prepare_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,10 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the monitor and leave the interpreter with its exit code."""
-    prepare_streams()
-    sys.exit(run(sys.argv[1:]))
+    with standard_output("monitor"):
+        prepare_streams()
+        code = run(sys.argv[1:])
+    sys.exit(code)
 
 
 def run(given: Sequence[str]) -> int:
@@ -36,9 +39,6 @@ def run(given: Sequence[str]) -> int:
     except JobnbError as error:
         Output("table").complain(str(error))
         return _exit_code(error)
-    except BrokenPipeError:  # a reader such as `head` that has seen enough
-        drop_output()
-        return 0
 
 
 def _run(asked: Arguments) -> int:

@@ -31,7 +31,7 @@ conditions:   failed>0  lost>=1,queued>1000  failed>5%  oldest_queued>10m   (com
               of the jobs that the filter finds; with nothing else asked for, nothing is written
 exit codes:   0 well   1 a --fail-if condition holds   2 the call can't be right
               3 the database can't be reached, try again   4 it can't be used: no tables, no privilege, wrong login
-              130 interrupted
+              5 the output can't be written   130 interrupted
 output:       standard output is data, standard error is what is said about it. --json is one object a line.
               Without a terminal the monitor behaves as with --once.
 """

@@ -81,8 +81,8 @@ def test_waiting_for_0_seconds_only_looks() -> None:
         (lambda: jobnb.submit(add, 1, timeout="5s"), "timeout is '5s'"),
         (lambda: jobnb.submit(add, 1, timeout=10**400), "timeout is 1000"),
         (lambda: jobnb.submit(add, 1, timeout=1e300), "timeout is 1e+300"),
-        (lambda: jobnb.submit(add, 1, initial_data=5), "initial_data is a int (5): give a dict"),
-        (lambda: jobnb.submit(add, 1, initial_data={5: 6}), "initial_data has the key a int (5): make every key a str"),
+        (lambda: jobnb.submit(add, 1, initial_data=5), "initial_data is 5 (int): give a dict"),
+        (lambda: jobnb.submit(add, 1, initial_data={5: 6}), "initial_data has the key 5 (int): make every key a str"),
         (lambda: SyncJobService().delete_jobs(5), "job_ids is 5: give a UUID"),
         (lambda: jobnb.submit(add, 1, retries=-1), "retries is -1"),
         (lambda: jobnb.map(add), "at least one iterable"),
@@ -91,6 +91,7 @@ def test_waiting_for_0_seconds_only_looks() -> None:
         (lambda: jobnb.jobs(limit=-1), "limit is -1"),
         (lambda: jobnb.jobs(since="yesterday"), "give a datetime"),
         (lambda: jobnb.get("nope"), "give a UUID"),
+        (lambda: SyncJobService().create_job(5), "job_data has the type int: give a JobCreate"),
         (lambda: JobCreate(job_type="x", document_id=5), "document_id is 5"),
         (lambda: JobCreate(), "job_type"),
     ],
@@ -254,6 +255,14 @@ def test_an_unknown_status_is_answered_with_the_known_ones(client: str, status: 
 def test_a_limit_that_is_no_number_of_rows_is_refused(client: str, limit: Any) -> None:
     with pytest.raises(InvalidInput, match=f"limit is {limit!r}"):
         jobnb.jobs(limit=limit)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_setting_of_the_wrong_type_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigurationError, match=r"^home has the type int: give a path$"):
+        jobnb.configure(home=5)
+    with pytest.raises(ConfigurationError, match=r"^database_url has the type bytes: give a text$"):
+        jobnb.configure(database_url=b"postgresql://ada:s3cret@host/db")
 
 
 @pytest.mark.usefixtures("home")

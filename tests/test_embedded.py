@@ -563,8 +563,11 @@ def connections(server: EmbeddedServer, number: int) -> list[psycopg.Connection]
 
 
 def join_from_another_process(home: Path, **environment: str) -> str:
-    """The process id of the server that a new client finds or starts; the client is gone when this returns."""
-    client = spawn(home, **environment)
+    """The process id of the server that a new client finds or starts; the client is gone when this returns.
+
+    It started no watcher, which would stop the server sooner or later.
+    """
+    client = spawn(home, CLIENT.replace("import sys", "import sys\nsys.executable = ''", 1), **environment)
     try:
         hear(client)
         say(client)

@@ -113,3 +113,25 @@ async def test_a_cancelled_await_leaves_the_job_alone() -> None:
         await asyncio.wait_for(jobnb.gather(job), 0.05)
     assert job.job.cancel_requested_at is None
     assert await job is None
+
+
+def test_slice_of_a_list_is_a_table_as_the_list_is() -> None:
+    jobnb.wait([jobnb.submit(area, width) for width in (1, 2, 4)], 10)
+    jobs = jobnb.jobs()
+
+    newest, oldest_first = jobs[:2], jobs[::-1]
+
+    assert newest == list(jobs)[:2]
+    assert "2 jobs, newest first" in newest._repr_html_()
+    assert len(newest.to_pandas()) == 2
+    assert "3 jobs" in oldest_first._repr_html_()
+    assert "newest first" not in oldest_first._repr_html_()
+    assert jobs[-1] == list(jobs)[-1]
+
+
+def test_slice_of_a_group_is_a_group() -> None:
+    group = jobnb.map(area, [1, 2, 4])
+
+    assert group[1:].results(10) == [4, 8]
+    assert group[1:].group_id == group.group_id
+    assert group[-1].result(10) == 8

@@ -17,6 +17,7 @@ from waiting import until
 
 import jobnb
 from jobnb.api import default_service
+from jobnb.db import queries, schema
 from jobnb.db.database import Database
 from jobnb.ids import new_id_text
 from jobnb.recorder import Recorder
@@ -234,3 +235,26 @@ def test_tidying_up_forgets_no_job_that_another_thread_adds_meanwhile(monkeypatc
     executions._known = Meanwhile()
     executions._tidy()
     assert executions.find(new.job_id) is new
+
+
+def test_a_destructor_that_asks_during_the_first_connect_is_answered_not_stuck(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, answers = Database(settings), []
+    check = schema.check
+
+    def in_the_midst(found: int) -> bool:
+        with pytest.raises(jobnb.DatabaseUnavailable, match="by this very thread"):
+            database.run(queries.count_by_state)
+        answers.append(found)
+        return check(found)
+
+    monkeypatch.setattr(schema, "check", in_the_midst)
+    asking = threading.Thread(target=database.run, args=(queries.count_by_state,), daemon=True)
+    asking.start()
+    asking.join(20)
+
+    assert not asking.is_alive()
+    assert len(answers) == 1
+    assert database.run(queries.count_by_state) == {}
+    database.close()

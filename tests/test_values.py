@@ -665,7 +665,7 @@ def test_a_dataclass_that_is_also_a_container_is_not_stored_by_half() -> None:
     value.append("would be lost")
     encoded = encode(value)
     assert encoded.error is not None
-    assert "both fields and what it holds as a list" in encoded.error
+    assert "both fields and the content of list" in encoded.error
     assert isinstance(decode(json.loads(encoded.json)), NotStored)
 
 
@@ -1077,8 +1077,8 @@ def test_attributes_beside_the_content_of_a_container_are_not_dropped_in_silence
     encoded = encode([rows, quantity])
     assert encoded.error is None
     assert encoded.warnings == (
-        "attributes of a Rows beside its content were dropped",
-        "attributes of a Quantity beside its content were dropped",
+        "attributes of Rows beside its content were dropped",
+        "attributes of Quantity beside its content were dropped",
     )
 
 

@@ -18,7 +18,28 @@ if TYPE_CHECKING:
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# what \b begins is shown as it stands
+_EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  the answer is no: show found a failed job, cancel an ended one,
+     doctor a problem
+  2  the call can't be right
+  3  the database can't be reached
+  4  no such job
+  5  the output can't be written"""
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a reader such as `head` that has seen enough is no error, which click would make of it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(0) from None
+
+
+@click.group(cls=_Commands, epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="jobnb")
 @click.option("--database-url", metavar="URL", help="Which PostgreSQL; else DATABASE_URL, .env, or the embedded one.")
 def cli(database_url: str | None) -> None:
@@ -58,7 +79,10 @@ def list_jobs(
 @click.argument("job_id")
 @as_json
 def show(job_id: str, as_json: bool) -> None:
-    """Show everything about one job. Exits with 1 if it failed."""
+    """Show everything about one job.
+
+    Exits with 1 if it failed, with 0 if it is done or has not ended: for scripts that ask how a job went.
+    """
     job = _get(job_id).refresh()
     printing.job(job, as_json=as_json)
     if job.status == "failed":

@@ -17,8 +17,6 @@ def exit_code(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    if isinstance(error, BrokenPipeError) and not isinstance(error, JobnbError):
-        return 0
     if not isinstance(error, JobnbError):
         raise error
     click.echo(f"jobnb: {error}", err=True)

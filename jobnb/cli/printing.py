@@ -35,7 +35,12 @@ def jobs(found: Sequence[Job], *, as_json: bool) -> None:
 
 def console() -> Console:
     """A console for standard output; wide where that is no terminal, so that nothing is cut for a program."""
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    return _Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # what it means is decided in one place, `jobnb.stdout`
 
 
 def job_table(found: Sequence[Job]) -> Table:

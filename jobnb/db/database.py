@@ -83,6 +83,7 @@ class Database:
         self._threads: DaemonPool[Callable[[], object]] = DaemonPool(4, "jobnb-db", lambda call: call())
         self._schema_checked = self._closed = False
         self._opening = threading.Lock()
+        self._opener: int | None = None
 
     def __repr__(self) -> str:
         return f"Database({self.where})"
@@ -172,11 +173,18 @@ class Database:
         """
         if self._schema_checked:
             return
+        if self._opener == threading.get_ident():
+            # a destructor or a signal handler, run in the midst of it: it would wait for itself
+            raise DatabaseUnavailable(f"{self.where} is only just being connected to, by this very thread: ask later")
         with self._opening:
-            if not self._schema_checked:
-                if not schema.check(self._run(self._readers, schema.version)):
-                    self._make_tables()
-                self._schema_checked = True
+            self._opener = threading.get_ident()
+            try:
+                if not self._schema_checked:
+                    if not schema.check(self._run(self._readers, schema.version)):
+                        self._make_tables()
+                    self._schema_checked = True
+            finally:
+                self._opener = None
 
     def _make_tables(self) -> None:
         if not self._may_make_tables:

@@ -2,7 +2,8 @@
 
 One server serves all processes that share a `JOBNB_HOME`. Each holds a shared lock while it is a client; whoever
 leaves and then gets that lock alone was the last one, and stops the server. Locks die with their owner, so a client
-that was killed counts no more. Starting and stopping happen under a second lock, one process at a time.
+that was killed counts no more; if it was the last one, the watcher stops the server. Starting and stopping happen under
+a second lock, one process at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import weakref
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jobnb.db import launcher
+from jobnb.db import launcher, watcher
 from jobnb.db.cluster import DATABASE, ROLE, make_cluster
 from jobnb.db.folders import OTHER_DATABASE_ADVICE, Folders, locate
 from jobnb.db.isolation import isolated
@@ -22,8 +23,8 @@ from jobnb.db.postmaster import find
 from jobnb.errors import ConfigurationError, DatabaseUnavailable
 from jobnb.locks import FileLock
 
-LOCK_SECONDS = 150.0
-"""How long to wait for another process that starts or stops the server."""
+WATCHER_SECONDS = 2.0
+"""How long to wait for a watcher that has just found that there was no client; it takes a moment."""
 
 
 class ServerStatus(NamedTuple):
@@ -57,6 +58,7 @@ class EmbeddedServer:
         self._socket_folder: Path | None = None
         self._start_lock: FileLock | None = None
         self._client_lock: FileLock | None = None
+        self._life_lock: FileLock | None = None
         self._users: weakref.WeakSet[Any] = weakref.WeakSet()
         _after_fork_in_child(self)
 
@@ -101,15 +103,14 @@ class EmbeddedServer:
                 return
             assert self._folders is not None
             assert self._start_lock is not None
-            clients, self._client_lock = self._client_lock, None
-            if self._start_lock.exclusive(launcher.STOP_SECONDS):
-                clients.unlock()
-                if clients.try_exclusive():
-                    launcher.stop(self._folders)
-                clients.close()
+            try:
+                if self._start_lock.exclusive(launcher.STOP_SECONDS):
+                    self._client_lock.unlock()
+                    if self._client_lock.try_exclusive():
+                        launcher.stop(self._folders)
+            finally:
+                self._drop_locks()
                 self._start_lock.unlock()
-            else:
-                clients.close()
 
     def leave_running(self) -> None:
         """This process is no longer a client, and the server goes on: for a tool that connects next.
@@ -117,9 +118,9 @@ class EmbeddedServer:
         It stops when a later client was the last one.
         """
         with self._lock:
-            if self._client_lock is not None:
-                self._client_lock.close()
-                self._client_lock = None
+            if self._life_lock is not None:
+                self._life_lock.write(watcher.KEPT)
+            self._drop_locks()
 
     def status(self) -> ServerStatus:
         """Look, without starting anything."""
@@ -148,30 +149,43 @@ class EmbeddedServer:
         folders = self._folders = locate(self.home)
         folders.make()
         if self._start_lock is None:
-            self._start_lock = FileLock(folders.base / "start.lock")
-        if not self._start_lock.exclusive(LOCK_SECONDS):
+            self._start_lock = FileLock(folders.base / watcher.START_LOCK)
+        if not self._start_lock.exclusive(watcher.LOCK_SECONDS):
             raise DatabaseUnavailable(
                 f"another process has been starting or stopping the embedded PostgreSQL in {self.home} for "
-                f"{LOCK_SECONDS:g} s: look at {folders.log}"
+                f"{watcher.LOCK_SECONDS:g} s: look at {folders.log}"
             )
         try:
-            if self._client_lock is None:
-                clients = FileLock(folders.base / "clients.lock")
-                clients.try_shared()
-                self._client_lock = clients
+            self._take_locks(folders)
             folders.make_area()
             make_cluster(folders)
             self._socket_folder = launcher.join_or_start(folders)
+            watcher.watch(folders)
         finally:
             self._start_lock.unlock()
+
+    def _take_locks(self, folders: Folders) -> None:
+        if self._client_lock is None:
+            self._client_lock = FileLock(folders.base / watcher.CLIENTS_LOCK)
+            self._client_lock.shared(WATCHER_SECONDS)
+        if self._life_lock is None:
+            self._life_lock = FileLock(folders.base / watcher.LIVES_LOCK)
+            self._life_lock.shared(WATCHER_SECONDS)
+            self._life_lock.write("")
+
+    def _drop_locks(self) -> None:
+        for lock in (self._client_lock, self._life_lock):
+            if lock is not None:
+                lock.close()
+        self._client_lock = self._life_lock = None
 
     def _forget(self) -> None:
         """In a forked child: it holds none of its parent's locks, and a thread it lacks may hold the one here."""
         self._lock = threading.Lock()
-        for lock in (self._client_lock, self._start_lock):
-            if lock is not None:
-                lock.close()
-        self._client_lock = self._start_lock = None
+        self._drop_locks()
+        if self._start_lock is not None:
+            self._start_lock.close()
+        self._start_lock = None
         self._users.clear()
 
 

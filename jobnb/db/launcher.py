@@ -34,7 +34,7 @@ LEAVING_SECONDS = 10.0
 """How long the child processes of a killed server may take to notice."""
 
 _started: set[int] = set()
-"""Servers that are children of this process: the ones it may have to reap."""
+"""Servers and watchers that are children of this process: the ones it may have to reap."""
 
 
 def join_or_start(folders: Folders) -> Path:
@@ -70,8 +70,14 @@ def stop(folders: Folders) -> bool:
     return False
 
 
+def outlives_us(process: subprocess.Popen[bytes]) -> None:
+    """A server, or its watcher, may go on when this process ends; nobody is to warn that it still runs."""
+    process.returncode = 0
+    _started.add(process.pid)
+
+
 def reap() -> None:
-    """Take notice of servers that this process started and that have ended."""
+    """Take notice of servers and watchers that this process started and that have ended."""
     for pid in list(_started):
         with suppress(ChildProcessError):
             if os.waitpid(pid, os.WNOHANG)[0] == 0:
@@ -126,9 +132,7 @@ def _started_or_elsewhere(folders: Folders) -> Postmaster | None:
     try:
         return _wait_until_ready(folders, process, written)
     finally:
-        # the server outlives this process; nobody is to warn that it still runs
-        process.returncode = 0
-        _started.add(process.pid)
+        outlives_us(process)
 
 
 def _spawn(folders: Folders, alive: int) -> subprocess.Popen[bytes]:

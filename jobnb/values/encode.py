@@ -157,7 +157,7 @@ def _none(_value: None) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"a {type(value).__name__} ({preview(value, 60)})"
+    return f"{preview(value, 60)} ({type(value).__name__})"
 
 
 _SCALARS: dict[type, Callable[[Any], str | None]] = {

@@ -75,9 +75,7 @@ def _fields_and_content(_walk: Walk, value: Any) -> Json:
     """A dataclass that is a list, say: stored as either, it would lose the other half without a word."""
     encoders = ENCODERS | loaded_encoders()
     base = next(base.__name__ for base in type(value).__mro__ if base in encoders)
-    raise Unstorable(
-        f"a {type(value).__name__} has both fields and what it holds as a {base}; return a dict of the two"
-    )
+    raise Unstorable(f"{type(value).__name__} has both fields and the content of {base}; return a dict of the two")
 
 
 def _text(walk: Walk, value: str) -> Json:
@@ -199,7 +197,7 @@ def _path(walk: Walk, value: PurePath) -> Json:
 
 
 def _not_stored(_walk: Walk, value: NotStored) -> Json:
-    raise Unstorable(f"a {value.type_name} was not stored before either")
+    raise Unstorable(f"the value of type {value.type_name} was not stored before either")
 
 
 _FLAVOURS = ("PosixPath", "WindowsPath", PurePosixPath.__name__, PureWindowsPath.__name__)

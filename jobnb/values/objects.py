@@ -48,7 +48,7 @@ def attribute_pairs(walk: Walk, attributes: Mapping[str, Any], called: str) -> J
 def warn_of_attributes(walk: Walk, value: object) -> None:
     """Say so if an object that is stored as its content alone has attributes beside it."""
     if _attributes(value).keys() - _HOLDERS:
-        walk.warnings[f"attributes of a {type(value).__name__} beside its content were dropped"] = None
+        walk.warnings[f"attributes of {type(value).__name__} beside its content were dropped"] = None
 
 
 def encode_dataclass(walk: Walk, value: Any) -> Json:

@@ -109,6 +109,60 @@ def test_a_script_that_ends_while_the_database_is_away_leaves_the_rest_to_the_ne
     assert audit.report(private_server.url(audited)).is_clean
 
 
+LATE = {
+    "an atexit function": "atexit.register(submit_late)",
+    "a thread that goes on": "threading.Thread(target=lambda: (main_ended(), submit_late())).start()",
+    "a thread that never stops submitting": "threading.Thread(target=submit_for_ever).start()",
+    "an atexit function, the first use of jobnb": "atexit.register(submit_late); first = 0",
+    "a thread that goes on, the first use of jobnb": "threading.Thread(target=lambda: (main_ended(), submit_late())).start(); first = 0",
+}
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE.keys())
+def test_a_job_that_comes_while_the_interpreter_leaves_is_refused_and_never_lost(
+    late: str, direct_url: str, home: Path, child: Start
+) -> None:
+    script = child(
+        f"""
+import atexit, concurrent.futures.thread, threading, jobnb
+first = 1
+def main_ended():
+    threading.main_thread().join()
+def submit_late():
+    try:
+        jobnb.submit(len, "late")
+    except jobnb.ServiceClosed as error:
+        print("refused:", error, flush=True)
+    try:
+        print(len(jobnb.jobs()), "jobs", flush=True)
+    except BaseException as error:
+        print(repr(error), flush=True)
+def submit_for_ever():
+    while True:
+        try:
+            jobnb.submit(len, "ever").result()
+        except jobnb.JobCancelled:
+            pass  # taken, and called off at once
+        except jobnb.ServiceClosed as error:
+            print("refused:", error, flush=True)
+            break
+    print(len(jobnb.jobs()), "jobs", flush=True)
+{late}
+if first:
+    jobnb.submit(len, "early").result()
+""",
+        JOBNB_HOME=str(home),
+        DATABASE_URL=direct_url,
+    )
+    assert script.line().startswith("refused: ")
+    told = script.line()
+    script.end()
+    with psycopg.connect(direct_url) as connection:
+        rows = connection.execute("SELECT status::text, count(*) FROM jobs GROUP BY status").fetchall()
+    assert {status for status, _ in rows} <= {"done", "failed"}
+    assert told == f"{sum(count for _, count in rows)} jobs"
+
+
 EMBEDDED = """
 import sys, jobnb, jobnb.api
 job = jobnb.submit(int, 1)

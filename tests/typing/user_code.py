@@ -8,7 +8,7 @@ from typing import Any, assert_type
 from uuid import UUID
 
 import jobnb
-from jobnb import Job, JobCreate, JobHandle, JobService, JobStatus, SyncJobService
+from jobnb import Job, JobCreate, JobGroup, JobHandle, JobList, JobService, JobStatus, SyncJobService
 
 
 def train(rounds: int, rate: float = 0.1) -> dict[str, float]:
@@ -34,6 +34,11 @@ def with_the_client() -> None:
     assert_type(job.status, JobStatus)
     assert_type(job.progress, float | None)
     assert_type(jobnb.map(train, [1, 2, 3]).results()[0], dict[str, float])
+    group = jobnb.map(train, [1, 2, 3])
+    assert_type(group[0], JobHandle[dict[str, float]])
+    assert_type(group[:2], JobGroup[dict[str, float]])
+    assert_type(jobnb.jobs()[0], Job)
+    assert_type(jobnb.jobs()[:5], JobList)
     assert_type(jobnb.get("01a2").result(), Any)
     assert_type(read_page(1), str)
 

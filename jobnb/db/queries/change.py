@@ -60,7 +60,7 @@ def create_job(conn: Connection, job_data: JobCreate) -> Job:
     """
     if not isinstance(job_data, JobCreate):
         raise InvalidInput(
-            f"job_data is a {type(job_data).__name__}: give a JobCreate(job_type=...)", argument="job_data"
+            f"job_data has the type {type(job_data).__name__}: give a JobCreate(job_type=...)", argument="job_data"
         )
     values = job_data.model_dump(exclude={"initial_data"})
     if job_data.initial_data is not None:
@@ -122,7 +122,7 @@ def update_job_status(conn: Connection, job_id: UUID, update_data: JobUpdate) ->
     """
     if not isinstance(update_data, JobUpdate):
         raise InvalidInput(
-            f"update_data is a {type(update_data).__name__}: give a JobUpdate(...)", argument="update_data"
+            f"update_data has the type {type(update_data).__name__}: give a JobUpdate(...)", argument="update_data"
         )
     values = _result(update_data.result)
     if update_data.status is JobStatus.IN_PROGRESS:
