@@ -15,6 +15,7 @@ from jobnb.db import queries
 from jobnb.errors import AmbiguousJobId, InvalidInput, JobNotFound
 from jobnb.groups import JobList
 from jobnb.handle import JobHandle
+from jobnb.options import chosen
 from jobnb.service import SyncJobService
 from jobnb.settings import Settings
 from jobnb.tracking import feeds
@@ -80,19 +81,8 @@ def submit(
     **kwargs: Any,
 ) -> JobHandle[R]:
     """Run `fn(*args, **kwargs)` as a job and return at once; see `SyncJobService.submit` for the options."""
-    return default_service().submit(
-        fn,
-        *args,
-        job_type=job_type,
-        name=name,
-        document_id=document_id,
-        property_id=property_id,
-        initial_data=initial_data,
-        timeout=timeout,
-        retries=retries,
-        executor=executor,
-        **kwargs,
-    )
+    given = chosen(job_type, name, document_id, property_id, initial_data, timeout, retries, executor)
+    return default_service().submit_call(fn, args, kwargs, given)
 
 
 def map(
@@ -181,14 +171,12 @@ def run_as_job(
         InvalidInput: something that can't be right, at the decoration.
     """
     check_job_type(job_type)
-
-    given = {"document_id": document_id, "property_id": property_id}
-    given = {key: value for key, value in given.items() if value is not None}
+    given = chosen(job_type, None, document_id, property_id, None, None, 0, None)
 
     def decorate(fn: Callable[P, R]) -> Callable[P, R]:
         def accept(args: Any, kwargs: Any) -> tuple[Runtime, Execution]:
             service = default_service()
-            return service.runtime, service.track_here(fn, args, kwargs, job_type, given)
+            return service.runtime, service.track_here(fn, args, kwargs, given)
 
         @functools.wraps(fn)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:

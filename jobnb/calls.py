@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from jobnb.errors import InvalidInput, InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 SOURCE_LIMIT = 64_000
 """Characters of a function's text that are kept."""
@@ -73,7 +73,7 @@ def look_up(fn: Callable[..., Any]) -> Callee:
     return callee
 
 
-def check_arguments(callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]) -> None:
+def check_arguments(callee: Callee, args: tuple[Any, ...], kwargs: dict[str, Any], given: Mapping[str, Any]) -> None:
     """See to it that the call fits, before anything is stored.
 
     Args:

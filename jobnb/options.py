@@ -14,31 +14,46 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from jobnb.executors.threads import Executor
     from jobnb.runtime import Runtime
 
 PLAIN = Options("analysis")
 """What a call gets that names no option."""
 MOST_RETRIES = 1000
+_CHOICES = ("name", "document_id", "property_id", "initial_data", "timeout", "retries", "executor")
 _REFERENCES: tuple[str, ...] = ("document_id", "property_id")
 
 
-def without_none(**options: Any) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
+def chosen(
+    job_type: str,
+    name: str | None,
+    document_id: UUID | str | None,
+    property_id: UUID | str | None,
+    initial_data: Mapping[str, Any] | None,
+    timeout: float | None,
+    retries: int,
+    executor: Executor | None,
+) -> dict[str, Any]:
+    """Those of the options of a call that are not the default, unchecked."""
+    is_usual = isinstance(job_type, str) and job_type == PLAIN.job_type
+    values = (name, document_id, property_id, initial_data, timeout, retries or None, executor)
+    given = {option: value for option, value in zip(_CHOICES, values, strict=True) if value is not None}
+    return given if is_usual else {"job_type": job_type, **given}
 
 
-def make_options(runtime: Runtime, job_type: str, given: Mapping[str, Any]) -> Options:
+def make_options(runtime: Runtime, given: Mapping[str, Any]) -> Options:
     """Check the options of a call.
 
     Args:
         runtime: knows the tables of documents and properties.
-        job_type: the kind of job.
-        given: those of the other options that are not the default.
+        given: those that are not the default.
 
     Raises:
         InvalidInput: something that can't be right.
     """
-    check_job_type(job_type)
+    if not given:
+        return PLAIN
+    job_type = check_job_type(given.get("job_type", PLAIN.job_type))
     name = check_text("name", given["name"]) if "name" in given else None
     timeout = check_seconds("timeout", given["timeout"]) if "timeout" in given else None
     retries = given.get("retries", 0)

@@ -61,6 +61,7 @@ _log = logging.getLogger("jobnb")
 
 PULSE = 0.002
 """Seconds between two looks at threads that run short jobs one after the other."""
+_NO_CONTEXT = contextvars.Context()
 REQUEST_SECONDS = 1.0
 """How long cancelling a job of this process waits for the request to be in its row; it comes there sooner or later."""
 
@@ -403,9 +404,14 @@ class Runtime:
         return self.threads.look_after()
 
     def _run(self, execution: Execution, has_more: Callable[[], bool] | None = None) -> None:
-        """What an executor runs. The context is copied here: many jobs share the one of their submission."""
+        """What an executor runs."""
+        if execution.mapped is None:
+            # whoever holds the job is not to hold what its context variables held
+            context, execution.context = execution.context, _NO_CONTEXT
+        else:
+            context = execution.context.copy()  # the jobs of a map share the one of their submission
         try:
-            execution.context.copy().run(self.runner.run, execution, has_more)
+            context.run(self.runner.run, execution, has_more)
         except BaseException as error:
             # a fault of ours must not leave a job without an end
             self.runner.abandon(execution, "error", f"jobnb itself failed: {summary(error, self.database.redact)}")

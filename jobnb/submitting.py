@@ -14,11 +14,11 @@ from jobnb.executors.threads import Borrowed, Executor
 from jobnb.groups import JobGroup
 from jobnb.handle import JobHandle
 from jobnb.members import Members
-from jobnb.options import PLAIN, make_options, without_none
+from jobnb.options import chosen, make_options
 from jobnb.process import runtime_for
 from jobnb.settings import Settings
 from jobnb.states import JobStatus
-from jobnb.tracking.work import Options, Place, Work, make_work
+from jobnb.tracking.work import Options, Place, make_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -112,12 +112,19 @@ class Submitting:
             InvalidInput: something that can't be right; nothing was stored.
             DatabaseUnavailable: only at the first use in a process; later a server that is away is waited for.
         """
-        given = without_none(
-            name=name, document_id=document_id, property_id=property_id, initial_data=initial_data, timeout=timeout,
-            retries=retries or None, executor=executor, job_type=None if job_type == PLAIN.job_type else job_type,
-        )  # fmt: skip
-        work = self._work(fn, args, kwargs, job_type, given)
+        given = chosen(job_type, name, document_id, property_id, initial_data, timeout, retries, executor)
+        return self.submit_call(fn, args, kwargs, given)
+
+    def submit_call(
+        self, fn: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any], given: Mapping[str, Any]
+    ) -> JobHandle[R]:
+        """`submit` with those of its options that are not the default apart from the function's own arguments."""
+        callee = look_up(fn)
+        check_arguments(callee, args, kwargs, given)
         runtime = self.runtime
+        options = make_options(runtime, given)
+        runtime.open()
+        work = make_work(callee, options, self._place(given.get("executor")), runtime.kernel_id)
         execution = runtime.submit(work, fn, args, kwargs, self, self._announcer)
         return JobHandle(runtime, execution.job_id, execution)
 
@@ -154,9 +161,8 @@ class Submitting:
             DatabaseUnavailable: only at the first use in a process.
         """
         # options are apart from the function's own arguments here: nothing can collide
-        given = without_none(name=name, document_id=document_id, property_id=property_id, initial_data=initial_data,
-                              timeout=timeout, retries=retries or None)  # fmt: skip
-        options = make_options(self.runtime, job_type, given)
+        given = chosen(job_type, name, document_id, property_id, initial_data, timeout, retries, executor)
+        options = make_options(self.runtime, given)
         callee = look_up(fn)
         items = zipped(iterables)
         if items:
@@ -194,14 +200,13 @@ class Submitting:
         fn: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        job_type: str,
         given: Mapping[str, Any],
     ) -> Execution:
         """Accept a call that the caller runs himself, through `runtime.runner`; the options are those of `submit`."""
         callee = look_up(fn)
         check_arguments(callee, args, kwargs, {})
         self.runtime.open()
-        work = make_work(callee, make_options(self.runtime, job_type, given), None, self.runtime.kernel_id)
+        work = make_work(callee, make_options(self.runtime, given), None, self.runtime.kernel_id)
         execution = self.runtime.accept(work, fn, args, kwargs)
         if (announce := self._announcer) is not None:
             announce([execution])
@@ -242,21 +247,6 @@ class Submitting:
         if outlet.audience is not None:
             handles = [JobHandle[Any](self.runtime, execution.job_id, execution) for execution in executions]
             outlet.audience.announce(handles, self.settings.display)
-
-    def _work(
-        self,
-        fn: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        job_type: str,
-        given: dict[str, Any],
-    ) -> Work:
-        """Check a call with those of its options that are not the default, and make the work of it."""
-        callee = look_up(fn)
-        check_arguments(callee, args, kwargs, given)
-        options = make_options(self.runtime, job_type, given) if given or job_type != PLAIN.job_type else PLAIN
-        self.runtime.open()
-        return make_work(callee, options, self._place(given.get("executor")), self.runtime.kernel_id)
 
     def _place(self, executor: Executor | None) -> Place | None:
         return self._borrowed if executor is None else Borrowed(executor)

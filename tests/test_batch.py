@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from jobnb.recorder.batch import BATCH_JOBS, Pending, payload
+from jobnb.recorder.batch import BATCH_JOBS, Pending
 from jobnb.recorder.events import Event, EventKind
+from jobnb.recorder.parameters import payload
 
 SHARED = '"job_type":"a"'
 

@@ -13,9 +13,10 @@ from waiting import until
 import jobnb
 from jobnb.api import default_service
 from jobnb.ids import IdRange
-from jobnb.recorder.batch import Pending, arrays, payload
-from jobnb.recorder.events import NOT_SAID, Event, EventKind, PlainEnd
+from jobnb.recorder.batch import Pending
+from jobnb.recorder.events import NOT_SAID, Event, EventKind, PlainEnd, whole
 from jobnb.recorder.lines import LineWriter, parse_lines
+from jobnb.recorder.parameters import arrays, payload
 
 SHARED = '"job_type":"a","created_at":1700000000.000000'
 
@@ -195,8 +196,8 @@ def test_a_job_submitted_behind_a_long_map_of_short_jobs_does_not_wait_for_its_e
 # -- how it is written down
 
 
-def plain(job_id: str, value: str = "null", created: str = NOT_SAID) -> PlainEnd:
-    return PlainEnd(job_id, SHARED, created, "1700000001.500000", "1700000003.750000", "2.250000", value)
+def plain(job_id: str, value: str = "null", created: str = NOT_SAID, shared: str = SHARED) -> PlainEnd:
+    return job_id, shared, created, "1700000001500000e-6", "1700000003750000e-6", "2250000e-6", value
 
 
 def test_the_lines_of_a_spool_give_maps_and_plain_ends_back() -> None:
@@ -236,7 +237,7 @@ def test_jobs_of_a_map_that_ended_are_new_and_the_others_are_left_for_later() ->
     ]  # fmt: skip
     assert not pending
     pending.add([plain(ids.text(0))])
-    assert pending.take(ended_only=True).changed == [plain(ids.text(0))]
+    assert pending.take(ended_only=True).changed == [whole(plain(ids.text(0)))]
 
 
 def test_lines_of_a_map_s_job_wait_for_its_row() -> None:
@@ -256,23 +257,22 @@ HOSTILE = ['"a \\"b\\" \\\\ {c,d} NULL"', "null", "[1, 2.5, {}]", '""', '"\\u00e
 def test_plain_ends_become_the_rows_that_whole_records_become(database_url: str) -> None:
     from jobnb.db.queries import record_done, record_new
 
-    by_columns, whole = [list(IdRange.new(len(HOSTILE))) for _ in range(2)]
+    by_columns, as_records = [list(IdRange.new(len(HOSTILE))) for _ in range(2)]
     shared = f'{SHARED},"name":"n","timeout_s":2.5,"max_attempts":3,"source":{{"function":"f"}}'
     ends = [
-        [plain(job_id, value)._replace(shared=shared) for job_id, value in zip(ids, HOSTILE, strict=True)]
-        for ids in (by_columns, whole)
+        [plain(job_id, value, shared=shared) for job_id, value in zip(ids, HOSTILE, strict=True)]
+        for ids in (by_columns, as_records)
     ]
     with psycopg.connect(database_url, autocommit=True) as connection:
-        for _ in range(2):  # to repeat it changes nothing
-            record_done(connection, *arrays(ends[0]))
-            record_new(connection, *payload(ends[1]))
+        record_done(connection, *arrays(ends[0]))
+        record_new(connection, *payload([whole(end) for end in ends[1]]))
         rows = connection.execute(
             "SELECT to_jsonb(jobs) - 'job_id' FROM jobs WHERE job_id = ANY(%s) ORDER BY job_id", [by_columns]
         ).fetchall()
         assert (
             rows
             == connection.execute(
-                "SELECT to_jsonb(jobs) - 'job_id' FROM jobs WHERE job_id = ANY(%s) ORDER BY job_id", [whole]
+                "SELECT to_jsonb(jobs) - 'job_id' FROM jobs WHERE job_id = ANY(%s) ORDER BY job_id", [as_records]
             ).fetchall()
         )
     assert len(rows) == len(HOSTILE)
@@ -280,21 +280,27 @@ def test_plain_ends_become_the_rows_that_whole_records_become(database_url: str)
     assert rows[0][0]["created_at"] == "2023-11-14T22:13:20"
 
 
-def test_a_plain_end_overwrites_a_suspicion_of_loss_and_nothing_final(database_url: str) -> None:
-    from jobnb.db.queries import record_done
-
-    lost, failed = IdRange.new(2)
+def test_plain_ends_of_jobs_that_have_a_row_overwrite_a_suspicion_of_loss_and_nothing_final(database_url: str) -> None:
+    recorder = default_service().runtime.recorder
+    lost, failed, done, new = ids = list(IdRange.new(4))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO jobs (job_id, job_type, status, error_kind, error_message)"
-            " VALUES (%s, 'a', 'failed', 'lost', 'gone'), (%s, 'a', 'failed', 'error', 'wrong')",
-            [lost, failed],
+            "INSERT INTO jobs (job_id, job_type, status, error_kind, error_message, result)"
+            " VALUES (%s, 'a', 'failed', 'lost', 'gone', '{}'), (%s, 'a', 'failed', 'error', 'wrong', '{}'),"
+            " (%s, 'a', 'done', NULL, NULL, '{\"result\": 0}')",
+            [lost, failed, done],
         )
-        record_done(connection, *arrays([plain(lost, "1"), plain(failed, "1")]))
+        recorder.put_all([Event(EventKind.NEW, job_id, 1, '"status":"scheduled"', SHARED) for job_id in ids])
+        recorder.put_all([plain(job_id, "1") for job_id in ids])
+        recorder.settle(20)
         rows = connection.execute("SELECT job_id, status::text, error_kind, error_message, result FROM jobs").fetchall()
     assert sorted(rows) == [
-        (UUID(lost), "done", None, None, {"result": 1}), (UUID(failed), "failed", "error", "wrong", {}),
-    ]  # fmt: skip
+        (UUID(lost), "done", None, None, {"result": 1}),
+        (UUID(failed), "failed", "error", "wrong", {}),
+        (UUID(done), "done", None, None, {"result": 0}),
+        (UUID(new), "done", None, None, {"result": 1}),
+    ]
+    assert recorder.outage is None
 
 
 def test_a_plain_end_that_the_database_refuses_costs_no_other_one() -> None:
@@ -306,7 +312,7 @@ def test_a_plain_end_that_the_database_refuses_costs_no_other_one() -> None:
         for number, job_id in enumerate(ids)
         for event in (
             Event(EventKind.NEW, job_id, 1, '"status":"scheduled"', too_long if number == 50 else SHARED),
-            plain(job_id)._replace(shared=too_long if number == 50 else SHARED),
+            plain(job_id, shared=too_long if number == 50 else SHARED),
         )
     ]
     recorder.put_all(events)

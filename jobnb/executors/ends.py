@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobnb.recorder.events import AnyEvent, Event, EventKind, PlainEnd, json_text
+from jobnb.recorder.events import AnyEvent, Event, EventKind, json_text, moment
 from jobnb.tracking.log import clean
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ def done_event(encoded: Encoded, execution: Execution) -> AnyEvent:
     json, order, error, _ = encoded
     has_spoken = execution.fraction is not None or execution.message is not None
     if order is error is None and not has_spoken and execution.attempt == 1 and execution.duration is not None:
-        return PlainEnd(
+        assert execution.started is not None
+        assert execution.finished is not None
+        return (
             execution.job_id,
             execution.work.shared,
             execution.accepted_at,
-            f"{execution.started:.6f}",
-            f"{execution.finished:.6f}",
-            f"{execution.duration:.6f}",
+            f"{int(execution.started * 1e6)}e-6",  # `moment` by hand: this is on the way of every job
+            f"{int(execution.finished * 1e6)}e-6",
+            f"{int(execution.duration * 1e6)}e-6",
             json,
         )
     members = f'"status":"done","result":{{"result":{json}}}'
@@ -48,7 +50,8 @@ def failed_event(execution: Execution) -> Event:
 
 
 def _event(execution: Execution, members: str) -> Event:
-    members = f'{execution.accepted}{members},"finished_at":{execution.finished:.6f}'
-    if execution.duration is not None:
-        members += f',"started_at":{execution.started:.6f},"duration_s":{execution.duration:.6f}'
+    assert execution.finished is not None
+    members = f'{execution.accepted}{members},"finished_at":{moment(execution.finished)}'
+    if execution.started is not None and execution.duration is not None:
+        members += f',"started_at":{moment(execution.started)},"duration_s":{moment(execution.duration)}'
     return Event(_END, execution.job_id, execution.attempt, members + execution.progress_text(), execution.work.shared)

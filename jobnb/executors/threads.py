@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
@@ -48,7 +47,7 @@ class Threads(DaemonPool["Execution | MappedJobs"]):
     ) -> None:
         super().__init__(workers, "jobnb-job", self._run_task, rest)
         self._run_job, self._wake = run, wake
-        self._kept: dict[int, list[Execution]] = {}
+        self._keeping: dict[int, Execution | None] = {}
         self._seen: dict[int, Execution | None] = {}
 
     def _run_task(self, task: Execution | MappedJobs) -> None:
@@ -58,31 +57,41 @@ class Threads(DaemonPool["Execution | MappedJobs"]):
             self._run_job(task, self.has_tasks)
 
     def _run_mapped(self, mapped: MappedJobs) -> None:
-        kept = self._kept.setdefault(get_ident(), [])
+        try:
+            self._run_some(mapped)
+        except BaseException:
+            self._hand_on(mapped)  # a fault of ours must not cost the others their turn
+            raise
+        finally:
+            self._keeping[get_ident()] = None
+
+    def _run_some(self, mapped: MappedJobs) -> None:
+        me, keeping = get_ident(), self._keeping
         while (execution := mapped.next()) is not None:
             if not mapped.are_quick:
-                if mapped.has_more():
-                    self.add(mapped)
+                keeping[me] = None
+                self._hand_on(mapped)
                 self._run_job(execution, self.has_tasks)
                 return
-            kept.append(execution)
+            keeping[me] = execution
             self._wake()
             self._run_job(execution, mapped.has_more)
-            try:
-                kept.pop()
-            except IndexError:
-                return  # it was handed on
+            if keeping[me] is not execution:
+                return  # the others were handed on
+
+    def _hand_on(self, mapped: MappedJobs) -> None:
+        if mapped.has_more():
+            self.add(mapped)
 
     def look_after(self) -> bool:
         """Hand on what a thread keeps that has not come further since the last call; True if some keep something."""
-        for thread, kept in list(self._kept.items()):
-            running = kept[-1:]
-            if running and self._seen.get(thread) is running[0]:
-                with contextlib.suppress(IndexError):  # it has come further at this very moment
-                    mapped = kept.pop().mapped
-                    if mapped is not None and mapped.has_more():
-                        self.add(mapped)
-            self._seen[thread] = running[0] if running else None
+        for thread, execution in list(self._keeping.items()):
+            if execution is not None and self._seen.get(thread) is execution:
+                self._keeping[thread] = None
+                # should the thread have come further at this very moment: two threads may run a map at once
+                assert execution.mapped is not None
+                self._hand_on(execution.mapped)
+            self._seen[thread] = self._keeping[thread]
         # what was seen, not what is kept by now: it is to be forgotten too
         return any(self._seen.values())
 

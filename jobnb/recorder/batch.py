@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from jobnb.ids import IdRange
-from jobnb.recorder.events import AnyEvent, Event, EventKind, PlainEnd
+from jobnb.recorder.events import Event, EventKind, whole
+from jobnb.recorder.open_maps import OpenMaps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
+
+    from jobnb.recorder.events import AnyEvent, PlainEnd
 
 BATCH_JOBS = 10_000
 BATCH_CHARACTERS = 8_000_000
 _NEW, _MAP, _END, _LOGS = EventKind.NEW, EventKind.MAP, EventKind.END, EventKind.LOGS
-_HEAD = IdRange.HEAD
+
+E = TypeVar("E", bound="AnyEvent")
 
 
 class Batch(NamedTuple):
@@ -28,9 +31,9 @@ class Batch(NamedTuple):
     """
 
     done: list[PlainEnd]
-    new: list[AnyEvent]
-    changed: list[AnyEvent]
-    logs: list[AnyEvent]
+    new: list[Event]
+    changed: list[Event]
+    logs: list[Event]
 
     def __bool__(self) -> bool:
         return bool(self.done or self.new or self.changed or self.logs)
@@ -39,71 +42,42 @@ class Batch(NamedTuple):
         return len(self.done) + len(self.new) + len(self.changed)
 
 
-class _OpenMap:
-    """A `map` some of whose jobs have only been accepted.
-
-    Attributes:
-        event: what told of it.
-        seen: the ids of those of which more is known.
-    """
-
-    def __init__(self, event: AnyEvent) -> None:
-        assert isinstance(event, Event)
-        self.event, self.seen = event, set[str]()
-
-    @property
-    def left(self) -> int:
-        """How many have only been accepted."""
-        return self.event.jobs - len(self.seen)
-
-    def accepted(self) -> Iterator[Event]:
-        """An event for each of them."""
-        for job_id in IdRange(self.event.job_id, self.event.jobs):
-            if job_id not in self.seen:
-                yield Event(_NEW, job_id, 1, self.event.members, self.event.shared)
-
-
 class Pending:
     """The newest event of each job; an event tells all that is known of a job, so it replaces those before it."""
 
     def __init__(self) -> None:
-        self._open: dict[str, AnyEvent] = {}
+        self._open: dict[str, Event] = {}
         self._ended: dict[str, AnyEvent] = {}
         self._without_row: set[str] = set()
-        self._logs: list[AnyEvent] = []
-        self._maps: dict[str, _OpenMap] = {}
+        self._maps = OpenMaps()
+        self._logs: list[Event] = []
 
     def add(self, events: Iterable[AnyEvent]) -> None:
         """Collect events, in the order in which they happened."""
         still_open, ended, maps = self._open, self._ended, self._maps
         for event in events:
-            job_id = event.job_id
-            kind = _END if isinstance(event, PlainEnd) else event.kind
-            if kind is _MAP:
-                maps.setdefault(job_id[:_HEAD], _OpenMap(event))  # a spool tells of it twice
+            if isinstance(event, Event) and event.kind is not _END:
+                self._add_before_end(event)
                 continue
-            if maps and kind is not _LOGS:
-                self._see(job_id)
-            if kind is _END:
-                still_open.pop(job_id, None)
-                ended[job_id] = event
-            elif kind is _LOGS:
-                self._logs.append(event)
-            else:
-                if kind is _NEW:
-                    self._without_row.add(job_id)
-                # a sweep may have looked at the job before its end, and speak after it
-                if job_id not in ended:
-                    still_open[job_id] = event
+            job_id = event[1] if isinstance(event, Event) else event[0]
+            if maps and maps.see(job_id):
+                self._without_row.add(job_id)
+            still_open.pop(job_id, None)
+            ended[job_id] = event
 
-    def _see(self, job_id: str) -> None:
-        """If this is a job of a `map` of which nothing was known but that: now there is more."""
-        open_map = self._maps.get(job_id[:_HEAD])
-        if open_map is not None and job_id not in open_map.seen:
-            open_map.seen.add(job_id)
+    def _add_before_end(self, event: Event) -> None:
+        kind, job_id, *_ = event
+        if kind is _LOGS:
+            self._logs.append(event)
+            return
+        if kind is _MAP:
+            self._maps.add(event)
+            return
+        if kind is _NEW or self._maps.see(job_id):
             self._without_row.add(job_id)
-            if not open_map.left:
-                del self._maps[job_id[:_HEAD]]
+        # a sweep may have looked at the job before its end, and speak after it
+        if job_id not in self._ended:
+            self._open[job_id] = event
 
     def __bool__(self) -> bool:
         return bool(self._open or self._ended or self._logs or self._maps)
@@ -116,7 +90,7 @@ class Pending:
     @property
     def without_row(self) -> int:
         """How many of the jobs have no row yet."""
-        return len(self._without_row) + sum(open_map.left for open_map in self._maps.values())
+        return len(self._without_row) + self._maps.left
 
     @property
     def accepted_only(self) -> bool:
@@ -129,33 +103,43 @@ class Pending:
         Args:
             ended_only: leave the jobs that have not ended; soon one record will tell all of them.
         """
+        batch, characters = Batch([], [], [], []), 0
+        for job_id, event in _next(self._ended, BATCH_JOBS):
+            characters += self._take_ended(batch, job_id, event)
+            if characters > BATCH_CHARACTERS:
+                break
         if not ended_only:
             self._unfold_maps()
-        batch = Batch([], [], [], [])
-        characters = 0
-        for source in (self._ended,) if ended_only else (self._ended, self._open):
-            for job_id in list(islice(source, BATCH_JOBS - len(batch))):
-                event = source.pop(job_id)
-                if job_id in self._without_row:
-                    self._without_row.remove(job_id)
-                    if isinstance(event, PlainEnd):
-                        batch.done.append(event)
-                    else:
-                        batch.new.append(event)
-                else:
-                    batch.changed.append(event)
-                characters += len(event.value if isinstance(event, PlainEnd) else event.members)
-                if characters > BATCH_CHARACTERS:
-                    break
+            for job_id, event in _next(self._open, BATCH_JOBS - len(batch)):
+                del self._open[job_id]
+                self._sort(batch, event)
         self._take_logs(batch)
         return batch
 
+    def _take_ended(self, batch: Batch, job_id: str, event: AnyEvent) -> int:
+        """Put the end of a job into a batch; returns how many characters it has."""
+        del self._ended[job_id]
+        if isinstance(event, Event):
+            self._sort(batch, event)
+            return len(event.members)
+        if job_id in self._without_row:
+            self._without_row.remove(job_id)
+            batch.done.append(event)
+        else:
+            batch.changed.append(whole(event))
+        return len(event[-1])
+
+    def _sort(self, batch: Batch, event: Event) -> None:
+        if event.job_id in self._without_row:
+            self._without_row.remove(event.job_id)
+            batch.new.append(event)
+        else:
+            batch.changed.append(event)
+
     def _unfold_maps(self) -> None:
-        for open_map in self._maps.values():
-            for event in open_map.accepted():
-                self._open[event.job_id] = event
-                self._without_row.add(event.job_id)
-        self._maps.clear()
+        for event in self._maps.unfold():
+            self._open[event.job_id] = event
+            self._without_row.add(event.job_id)
 
     def _take_logs(self, batch: Batch) -> None:
         """Lines of a job whose row is still to come wait for it."""
@@ -164,36 +148,8 @@ class Pending:
             self._logs = [event for event in self._logs if not self._has_row(event.job_id)]
 
     def _has_row(self, job_id: str) -> bool:
-        open_map = self._maps.get(job_id[:_HEAD])
-        return job_id not in self._without_row and (open_map is None or job_id in open_map.seen)
+        return job_id not in self._without_row and not self._maps.has(job_id)
 
 
-def payload(events: Sequence[AnyEvent]) -> tuple[str, str]:
-    """The events as a JSON array, and as another one what they share, which they name by its place."""
-    places: dict[str, int] = {}
-    objects, last, ending = [], "", "}"
-    for event in events:
-        if event.kind is _LOGS:
-            objects.append(event.members)
-            continue
-        if event.shared is not last:
-            last = event.shared
-            ending = f',"shared":{places.setdefault(last, len(places))}}}' if last else "}"
-        objects.append(f'{{"job_id":"{event.job_id}","attempt":{event.attempt},{event.members}{ending}')
-    return f"[{','.join(objects)}]", _shared_array(places)
-
-
-def arrays(events: Sequence[PlainEnd]) -> list[str]:
-    """Plain ends as what they share, and seven array literals: see `record_done`."""
-    places: dict[str, int] = {}
-    ids, shared, *times, values = zip(*events, strict=True)
-    places_of = [str(places.setdefault(members, len(places))) for members in shared]
-    # JSON has no control characters in it: all values are quoted at once
-    quoted = "\x1f".join(values).replace("\\", "\\\\").replace('"', '\\"').replace("\x1f", '","')
-    columns = [ids, places_of, *times]
-    return [_shared_array(places), *[f"{{{','.join(column)}}}" for column in columns], f'{{"{quoted}"}}']
-
-
-def _shared_array(places: dict[str, int]) -> str:
-    shares = [f'{{"place":{place},{shared}}}' for shared, place in places.items()]
-    return f"[{','.join(shares)}]"
+def _next(events: dict[str, E], count: int) -> list[tuple[str, E]]:
+    return list(islice(events.items(), count))

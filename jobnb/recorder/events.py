@@ -12,7 +12,7 @@ from enum import StrEnum
 from json.encoder import encode_basestring_ascii as json_text
 from typing import NamedTuple
 
-__all__ = ["AnyEvent", "Event", "EventKind", "PlainEnd", "json_text"]
+__all__ = ["AnyEvent", "Event", "EventKind", "PlainEnd", "json_text", "moment", "whole"]
 
 
 class EventKind(StrEnum):
@@ -53,51 +53,32 @@ class Event(NamedTuple):
     jobs: int = 1
 
 
+def moment(seconds: float) -> str:
+    """A time, or a duration, as a number in microseconds: Python writes a whole number in half the time of another."""
+    return f"{int(seconds * 1e6)}e-6"
+
+
 NOT_SAID = "NULL"
 """What stands for a time that an event does not tell."""
 
 
-class PlainEnd(NamedTuple):
-    """The end of a job that is done in its first attempt, with nothing to tell but times and a value.
+PlainEnd = tuple[str, str, str, str, str, str, str]
+"""The end of a job that is done in its first attempt, with nothing to tell but times and a value, as most have.
 
-    Most events of a burst are such ones; one small object each, because so many of them wait to be sent.
-
-    Attributes:
-        job_id: its id, as text.
-        shared: as of `Event`.
-        created: when it was accepted; `NOT_SAID` if that is among what it shares with others.
-        started: when it began.
-        finished: when it ended.
-        duration: how long it ran, in seconds.
-        value: what its function returned, as JSON.
-    """
-
-    job_id: str
-    shared: str
-    created: str
-    started: str
-    finished: str
-    duration: str
-    value: str
-
-    @property
-    def kind(self) -> EventKind:
-        """As of `Event`."""
-        return EventKind.END
-
-    @property
-    def attempt(self) -> int:
-        """As of `Event`."""
-        return 1
-
-    @property
-    def members(self) -> str:
-        """As of `Event`."""
-        created = "" if self.created == NOT_SAID else f'"created_at":{self.created},'
-        return (
-            f'{created}"status":"done","result":{{"result":{self.value}}},"finished_at":{self.finished},'
-            f'"started_at":{self.started},"duration_s":{self.duration}'
-        )
-
+Its texts are: the job's id; what it shares with others, as of `Event`; when it was accepted (`NOT_SAID` if that is
+shared), began and ended; how long it ran; and what its function returned, as JSON. Nothing but a tuple, because so many
+of them wait to be sent: a tuple of texts is the one container that the garbage collector looks at only once.
+"""
 
 AnyEvent = Event | PlainEnd
+
+
+def whole(end: PlainEnd) -> Event:
+    """The same as an `Event`."""
+    job_id, shared, created, started, finished, duration, value = end
+    accepted = "" if created == NOT_SAID else f'"created_at":{created},'
+    members = (
+        f'{accepted}"status":"done","result":{{"result":{value}}},"finished_at":{finished},"started_at":{started},'
+        f'"duration_s":{duration}'
+    )
+    return Event(EventKind.END, job_id, 1, members, shared)

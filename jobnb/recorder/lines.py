@@ -6,10 +6,12 @@ import zlib
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from jobnb.recorder.events import AnyEvent, Event, EventKind, PlainEnd
+from jobnb.recorder.events import Event, EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from jobnb.recorder.events import AnyEvent
 
 REPEAT = 500
 """After so many events the file gets what they share once more, so that one damaged line does not cost all of them."""
@@ -31,20 +33,16 @@ class LineWriter:
 
         Progress is left out: it is not worth a line, and the next one replaces it.
         """
-        made = []
+        made: list[bytes] = []
         for event in events:
-            if not isinstance(event, PlainEnd) and event.kind is _PROGRESS:
-                continue
-            shared = event.shared
-            key = self._keys.get(shared, "") if shared else ""
-            if shared and not key:
-                key = self._keys[shared] = blake2b(shared.encode("ascii"), digest_size=8).hexdigest()
-                made.append(_line(f"{_SHARED} {key} {shared}"))
-            if isinstance(event, PlainEnd):
-                job_id, _, *texts = event
-                made.append(_line(f"{_PLAIN} {job_id} {key} {' '.join(texts)}"))
-            else:
+            if not isinstance(event, Event):
+                job_id, shared, *texts = event
+                made += self._shared_line(shared)
+                made.append(_line(f"{_PLAIN} {job_id} {self._keys.get(shared, '')} {' '.join(texts)}"))
+            elif event.kind is not _PROGRESS:
+                made += self._shared_line(event.shared)
                 number = event.jobs if event.kind is _MAP else event.attempt
+                key = self._keys.get(event.shared, "")
                 line = _line(f"{event.kind} {event.job_id} {number} {key} {event.members}")
                 # twice: damage to one line must not cost all jobs of a map
                 made += [line, line] if event.kind is _MAP else [line]
@@ -52,6 +50,13 @@ class LineWriter:
         if self._events > REPEAT:
             self.forget()
         return made
+
+    def _shared_line(self, shared: str) -> tuple[bytes, ...]:
+        """What tells the file of shared members that it does not have yet."""
+        if not shared or shared in self._keys:
+            return ()
+        key = self._keys[shared] = blake2b(shared.encode("ascii"), digest_size=8).hexdigest()
+        return (_line(f"{_SHARED} {key} {shared}"),)
 
     def forget(self) -> None:
         """The file was emptied, or lines did not get into it: what is shared has to be written again."""
@@ -74,15 +79,19 @@ def parse_lines(lines: Iterable[bytes]) -> tuple[list[AnyEvent], int]:
                 found.append(_parsed(body))
         except ValueError:
             damaged += 1
-    whole = [event._replace(shared=shared[key]) for key, event in found if key in shared]
-    return whole, damaged + len(found) - len(whole)
+    complete = [_with_shared(event, shared[key]) for key, event in found if key in shared]
+    return complete, damaged + len(found) - len(complete)
+
+
+def _with_shared(event: AnyEvent, shared: str) -> AnyEvent:
+    return event._replace(shared=shared) if isinstance(event, Event) else (event[0], shared, *event[2:])
 
 
 def _parsed(body: str) -> tuple[str, AnyEvent]:
     """The key of what an event shares, and the event."""
     if body.startswith(_PLAIN):
-        _, job_id, key, *texts = body.split(" ", 7)
-        return key, PlainEnd(job_id, "", *texts)
+        _, job_id, key, created, started, finished, duration, value = body.split(" ", 7)
+        return key, (job_id, "", created, started, finished, duration, value)
     kind, job_id, number, key, members = body.split(" ", 4)
     if kind == _MAP:
         return key, Event(_MAP, job_id, 1, members, jobs=int(number))

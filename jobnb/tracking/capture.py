@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _muted: contextvars.ContextVar[bool] = contextvars.ContextVar("jobnb_muted", default=False)
 _formatter = logging.Formatter("%(levelname)s %(name)s: %(message)s")
-_installed = threading.Event()
+_installed: list[bool] = []
 
 
 Echo = Callable[["Execution", str, str], bool]
@@ -90,8 +90,8 @@ def install() -> None:
         sys.stdout = JobStream(sys.stdout, "stdout")
     if type(sys.stderr) is not JobStream and sys.stderr is not None:
         sys.stderr = JobStream(sys.stderr, "stderr")
-    if not _installed.is_set():
-        _installed.set()
+    if not _installed:
+        _installed.append(True)
         _wrap_logging()
         _wrap_threads()
         _wrap_pools()

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import StopRequested
-from jobnb.recorder.events import Event, EventKind, json_text
+from jobnb.recorder.events import Event, EventKind, json_text, moment
 from jobnb.tracking.log import JobLog, as_members, clean
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ class Execution:
         return events
 
     def _event(self, kind: EventKind, more: str) -> Event:
-        members = f'{self.accepted}"status":"in_progress","started_at":{self.started or time.time():.6f}{more}'
+        members = f'{self.accepted}"status":"in_progress","started_at":{moment(self.started or time.time())}{more}'
         return Event(kind, self.job_id, self.attempt, members, self.work.shared)
 
     def progress_text(self) -> str:

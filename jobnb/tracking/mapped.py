@@ -62,9 +62,9 @@ class MappedJobs:
         self._let_go = bytearray(len(calls))
         self._values: list[Any] = [None] * len(calls)
         self._started, self._finished, self._durations = (array("d", bytes(8 * len(calls))) for _ in range(3))
-        self._turn = 0
-        # a counter, whose `next` no other thread can interrupt: a lock would have to survive forks and destructors
-        self._ends = itertools.count(1)
+        self._begun = 0
+        # counters, whose `next` no other thread can interrupt: a lock would have to survive forks and destructors
+        self._turns, self._ends = itertools.count(), itertools.count(1)
         self.over = threading.Event()
         if not calls:
             self.over.set()
@@ -85,16 +85,16 @@ class MappedJobs:
         )
 
     def next(self) -> Execution | None:
-        """The next one, to be run; None if all have been. Only one thread at a time may call it."""
-        index = self._turn
+        """The next one, to be run; None if all have had their turn."""
+        index = next(self._turns)
         if index >= len(self._calls):
             return None
-        self._turn = index + 1
+        self._begun = index + 1
         return self._made.get(index) or self._made.setdefault(index, self._new(index))
 
     def has_more(self) -> bool:
         """True if some have not had their turn."""
-        return self._turn < len(self._calls)
+        return self._begun < len(self._calls)
 
     def execution(self, index: int) -> Execution:
         """One of them, for somebody who keeps it."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jobnb.ids import new_id_text
-from jobnb.recorder.events import Event, EventKind, json_text
+from jobnb.recorder.events import Event, EventKind, json_text, moment
 from jobnb.tracking.execution import Execution
 from jobnb.tracking.mapped import MappedJobs
 
@@ -109,7 +109,7 @@ def accept(
     """Make a call a job, and the event that tells so."""
     execution = Execution(new_id_text(), work, fn, args, kwargs, context)
     execution.created = created = time.time()
-    execution.accepted_at = accepted_at = f"{created:.6f}"
+    execution.accepted_at = accepted_at = moment(created)
     execution.accepted = f'"created_at":{accepted_at},'
     members = f'{execution.accepted}"status":"scheduled"'
     return execution, Event(EventKind.NEW, execution.job_id, 1, members, work.shared)
@@ -121,5 +121,5 @@ def accept_all(
 ) -> MappedJobs:  # fmt: skip
     """Make many calls jobs of one group; they share the moment of their acceptance."""
     created = time.time()
-    shared = f'{work.shared},"created_at":{created:.6f},"group_id":"{group_id}"'
+    shared = f'{work.shared},"created_at":{moment(created)},"group_id":"{group_id}"'
     return MappedJobs(work._replace(shared=shared, group_id=group_id), fn, calls, created, context, owner)
