@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from jobnb.recorder import Recorder
 from jobnb.recorder.events import Event, EventKind
 from jobnb.recorder.spool import Spool, read_segment
 from jobnb.settings import Settings
+from jobnb.tracking.execution import Execution
 from jobnb.tracking.executions import Executions
 from jobnb.tracking.log import JobLog
+from jobnb.tracking.mapped import MappedJobs
 from jobnb.tracking.work import accept, make_work
 
 # a signal that interrupts whatever the main thread does, as Ctrl-C does, but in the middle of it for sure
@@ -258,3 +261,37 @@ def test_a_destructor_that_asks_during_the_first_connect_is_answered_not_stuck(
     assert len(answers) == 1
     assert database.run(queries.count_by_state) == {}
     database.close()
+
+
+# -- the jobs of a map
+
+
+def mapped_jobs(count: int) -> MappedJobs:
+    from jobnb.calls import look_up
+    from jobnb.options import PLAIN
+
+    return MappedJobs(make_work(look_up(int), PLAIN, None, "kernel"), int, [()] * count, 0.0, Context(), None)
+
+
+def end(execution: Execution) -> None:
+    execution.started = execution.finished = 1.0
+    execution.end_again(0, 0.5)
+
+
+def test_the_end_of_a_job_of_a_map_that_an_interrupt_has_told_twice_counts_once() -> None:
+    mapped = mapped_jobs(3)
+    first, second, third = (mapped.next() for _ in range(3))
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    for execution in (first, second, first, second):
+        end(execution)
+        assert not mapped.ended(execution)
+    kept = mapped.execution(0)
+    mapped.ended(first)
+    assert mapped.execution(0) is kept
+    assert not mapped.over.is_set()
+    end(third)
+    assert mapped.ended(third)
+    assert mapped.ended(third)
+    assert mapped.over.is_set()

@@ -63,8 +63,10 @@ class MappedJobs:
         self._values: list[Any] = [None] * len(calls)
         self._started, self._finished, self._durations = (array("d", bytes(8 * len(calls))) for _ in range(3))
         self._begun = 0
-        # counters, whose `next` no other thread can interrupt: a lock would have to survive forks and destructors
+        # counters, whose `next` no other thread can interrupt: a lock would have to survive forks and destructors;
+        # after an interrupt the second may have counted one twice
         self._turns, self._ends = itertools.count(), itertools.count(1)
+        self._ended = bytearray(len(calls))
         self.over = threading.Event()
         if not calls:
             self.over.set()
@@ -125,7 +127,7 @@ class MappedJobs:
         return self._values[index]
 
     def ended(self, execution: Execution) -> bool:
-        """One of them has ended; to be called once for each. True if it was the last."""
+        """One of them has ended; True if all have. Safe to call again after an interrupt, which came at any step."""
         index = execution.index
         if (duration := execution.duration) is not None:
             # on average, and a single one counts for little: its thread may just have lost its turn
@@ -138,8 +140,11 @@ class MappedJobs:
             self._started[index], self._finished[index] = execution.started, execution.finished
             self._durations[index] = execution.duration
             self._let_go[index] = True
-            del self._made[index]
-        if next(self._ends) < len(self._calls):
+            if self._made.get(index) is execution:
+                del self._made[index]
+        # marked before it is counted: what an interrupt came between is counted when it is told again
+        self._ended[index] = True
+        if next(self._ends) < len(self._calls) or 0 in self._ended:
             return False
         self.over.set()
         return True
