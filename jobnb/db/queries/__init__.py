@@ -1,4 +1,7 @@
-"""Every statement jobnb sends, one plain function each: `read`, `change`, `record`, `logs`, `kernels`.
+"""Every statement jobnb sends, one plain function each.
+
+`read` has the questions. `change` is how a caller says what state a job is in, `record` how the recorder does for many.
+`requests` are to the process that runs a job, `kernels` is about these processes; `logs`, `delete`.
 
 Those that the monitor sends for many rows are in `window`, `walk`, `places` and `filtering` (lists), `counts`,
 `reports` and `detail` (numbers), `stream` (scripts), `bulk` (actions) and `server`.
@@ -7,28 +10,17 @@ A query takes a connection first, never opens or commits anything, and returns m
 with a SQLAlchemy connection of one's own, inside a transaction of one's own.
 """
 
-from jobnb.db.queries.change import (
-    cancel_job,
-    complete_job,
-    create_job,
-    delete_jobs,
-    fail_job,
-    purge,
-    retry_job,
-    start_job,
-    take_job,
-    update_job_status,
-)
+from jobnb.db.queries.change import complete_job, create_job, fail_job, start_job, update_job_status
+from jobnb.db.queries.delete import delete_jobs, purge
 from jobnb.db.queries.kernels import (
     beat,
-    cancel_requests,
     close_lost,
     close_silent,
     heartbeats,
     leave,
     list_kernels,
     register,
-    retry_requests,
+    take_job,
 )
 from jobnb.db.queries.logs import get_logs
 from jobnb.db.queries.read import (
@@ -43,6 +35,7 @@ from jobnb.db.queries.read import (
     missing_references,
 )
 from jobnb.db.queries.record import insert_logs, record_new, record_progress
+from jobnb.db.queries.requests import cancel_job, cancel_requests, retry_job, retry_requests
 
 __all__ = [
     "beat",
