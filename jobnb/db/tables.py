@@ -1,6 +1,6 @@
 """The columns of `schema.sql`, to build statements with, and what many say of them; nothing is ever created from here.
 
-`tests/test_service.py` compares every name, order and type with a server that has run `schema.sql`.
+`tests/test_service.py` compares names, order and what may be NULL with a server that has run `schema.sql`.
 """
 
 from __future__ import annotations
