@@ -64,14 +64,14 @@ class Caretaker:
         while not self._stopped.is_set():
             self._try(self._look)
             self._wake.clear()
-            if not self._runtime.executions.active:
+            if not self._runtime.executions.are_active:
                 self._wake.wait(IDLE)
             self._stopped.wait(SWEEP)
 
     @property
     def _pause(self) -> float:
         """Seconds between two polls of the rows."""
-        if self._runtime.executions.active:
+        if self._runtime.executions.are_active:
             self._active_at = time.monotonic()
             return POLL
         database = self._runtime.database
@@ -97,7 +97,7 @@ class Caretaker:
             return
         self._recover()
         now = time.monotonic()
-        if self._runtime.executions.active and now - self._beaten > self._heartbeat:
+        if self._runtime.executions.are_active and now - self._beaten > self._heartbeat:
             self._beaten = now
             self._runtime.database.run(queries.beat, UUID(self._runtime.kernel_id))
         if now - self._polled > self._pause:

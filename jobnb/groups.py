@@ -16,10 +16,11 @@ from jobnb.models import Job
 from jobnb.waiting import SLICE, all_ended, deadline_after, stopped_waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from uuid import UUID
 
     from jobnb.handle import JobHandle
+    from jobnb.members import Members
 
 R = TypeVar("R")
 
@@ -39,9 +40,9 @@ class Waited(NamedTuple, Generic[R]):
 class JobGroup(Generic[R]):
     """The jobs of one `map`, in the order of its items, or a slice of them. Iterating gives handles."""
 
-    def __init__(self, group_id: UUID, handles: Sequence[JobHandle[R]]) -> None:
+    def __init__(self, group_id: UUID, handles: Members[R]) -> None:
         self.group_id = group_id
-        self._handles = list(handles)
+        self._handles = handles
 
     def __len__(self) -> int:
         return len(self._handles)
@@ -70,7 +71,7 @@ class JobGroup(Generic[R]):
         __tracebackhide__ = True
         deadline = deadline_after(timeout)
         try:
-            return JobResults([handle.result(_left(deadline)) for handle in self._handles], self)
+            return JobResults(self._handles.values(deadline), self)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(stopped_waiting(self._handles)) from None
 
@@ -85,11 +86,16 @@ class JobGroup(Generic[R]):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for all; True if they ended within `timeout` seconds."""
-        return not wait(self._handles, timeout).not_done
+        __tracebackhide__ = True
+        deadline = deadline_after(timeout)
+        try:
+            return self._handles.wait(deadline)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(stopped_waiting(self._handles)) from None
 
     def done(self) -> bool:
         """True if all have ended."""
-        return all(handle.done() for handle in self._handles)
+        return self._handles.done()
 
     def cancel(self, *, force: bool = False) -> int:
         """Ask all unfinished ones to stop; returns how many were asked."""
@@ -97,7 +103,7 @@ class JobGroup(Generic[R]):
 
     def counts(self) -> dict[str, int]:
         """How many are in each state."""
-        return dict(Counter(handle.state for handle in self._handles))
+        return dict(Counter(self._handles.states()))
 
     def to_pandas(self) -> Any:
         """A row for each job, in order, as far as they are: its parameters, status, time (seconds) and value.

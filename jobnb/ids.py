@@ -6,7 +6,11 @@ import os
 import random
 import threading
 import time
+from typing import TYPE_CHECKING
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _VARIANT = 1 << 63
 _lock = threading.Lock()
@@ -24,12 +28,47 @@ def new_id_text() -> str:
     return _text(_new_moment(), _random_bits(62))
 
 
-def new_id_texts(count: int) -> list[str]:
-    """So many new ids at once; they share their moment and count on from a random number (method 2 of the RFC)."""
-    moment, first = _new_moment(), _random_bits(61)
-    head = _text(moment, 0)[:19]
-    tails = [f"{tail:016x}" for tail in range(first | _VARIANT, (first | _VARIANT) + count)]
-    return [f"{head}{tail[:4]}-{tail[4:]}" for tail in tails]
+class IdRange:
+    """The ids of many jobs: they share their moment and count on from a random number (method 2 of the RFC).
+
+    Args:
+        first: the first id, as text.
+        count: how many there are.
+
+    Attributes:
+        head: what all of them begin with, and no other id of this process.
+    """
+
+    HEAD = 19
+    """How many characters `head` has."""
+
+    def __init__(self, first: str, count: int) -> None:
+        self.head, self._first, self._count = first[: self.HEAD], _number(first), count
+
+    @classmethod
+    def new(cls, count: int) -> IdRange:
+        """So many new ids."""
+        return cls(_text(_new_moment(), _random_bits(61)), count)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.text, range(self._count))
+
+    def text(self, index: int) -> str:
+        """One of the ids."""
+        tail = f"{self._first + index:016x}"
+        return f"{self.head}{tail[:4]}-{tail[4:]}"
+
+    def index(self, text: str) -> int | None:
+        """The place of an id; None if it is not one of them."""
+        place = _number(text) - self._first if text[: self.HEAD] == self.head else -1
+        return place if 0 <= place < self._count else None
+
+
+def _number(text: str) -> int:
+    return int(text[IdRange.HEAD : 23] + text[24:], 16)
 
 
 def _new_moment() -> int:

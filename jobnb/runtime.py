@@ -35,6 +35,7 @@ from jobnb.executors.failure import summary
 from jobnb.executors.force import force_stop
 from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
+from jobnb.pulse import Pulse
 from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
 from jobnb.recovery import Recovery
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from jobnb.settings import Settings
+    from jobnb.tracking.mapped import MappedJobs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,6 +59,8 @@ Announce = Callable[[list[Execution]], None]
 
 _log = logging.getLogger("jobnb")
 
+PULSE = 0.002
+"""Seconds between two looks at threads that run short jobs one after the other."""
 REQUEST_SECONDS = 1.0
 """How long cancelling a job of this process waits for the request to be in its row; it comes there sooner or later."""
 
@@ -71,9 +75,12 @@ class Runtime:
         self.users = 0
         self.executions = Executions()
         self._folder = spool_folder(settings.home, self.database)
-        self.recorder = Recorder(self.database, self._folder, self.kernel_id, self._sweep, self._note_problem)
+        self._pulse = Pulse(PULSE, self._look_after_short_jobs, "jobnb-pulse")
+        self.recorder = Recorder(
+            self.database, self._folder, self.kernel_id, self._sweep, self._note_problem, self._pulse.wake
+        )
         self.runner = Runner(self.recorder.put, self.database.redact, settings.log_lines, self.executions)
-        self.threads = Threads(settings.max_workers, self._run)
+        self.threads = Threads(settings.max_workers, self._run, self.recorder.write_gathered, self._pulse.wake)
 
         self.recovery = Recovery(settings.home, self._folder, self.database, settings.lease)
         self._caretaker = Caretaker(self)
@@ -156,31 +163,31 @@ class Runtime:
         self,
         work: Work,
         fn: Callable[..., Any],
-        items: Sequence[tuple[Any, ...]],
+        calls: Sequence[tuple[Any, ...]],
         group_id: UUID,
         owner: object,
         announce: Announce | None = None,
-    ) -> list[Execution]:
-        """Accept a call for each item with one write to the spool; `announce` is told before they start."""
+    ) -> MappedJobs:
+        """Accept many calls with one line in the spool; `announce` is told before they start."""
         self._check_open()
-        executions, events = accept_all(work, fn, items, contextvars.copy_context(), group_id)
+        mapped = accept_all(work, fn, calls, contextvars.copy_context(), owner, group_id)
+        if not calls:
+            return mapped
         try:
-            for execution in executions:
-                execution.owner = owner
-                self.executions.add(execution)
-            self.recorder.put_all(events)
+            self.executions.add_map(mapped)
+            self.recorder.put_all((mapped.accepted,))
             self._caretaker.wake()
             if announce is not None:
-                announce(executions)
+                announce(list(mapped.unfinished()))
             if work.place is None:
-                self.threads.add_all(executions)
+                self.threads.add(mapped)
             else:
-                for execution in executions:
+                for execution in mapped.unfinished():
                     self._start(execution)
         except BaseException:
-            self._call_off(executions)
+            self._call_off(mapped.unfinished())
             raise
-        return executions
+        return mapped
 
     def accept(
         self, work: Work, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], owner: object = None
@@ -290,10 +297,9 @@ class Runtime:
         """Do what others asked for by the rows: stop jobs, run jobs again."""
         kernel_id = UUID(self.kernel_id)
         self._record_requests()
-        active = self.executions.active
-        if active:
+        if self.executions.are_active:
             for job_id, force in self.database.run(queries.cancel_requests, kernel_id):
-                if (execution := active.get(str(job_id))) is None:
+                if (execution := self.executions.find(str(job_id))) is None or execution.is_final:
                     continue
                 # once: by the next look it may be in its `finally` blocks
                 if execution.stop_kind is None or (force and not execution.is_forced):
@@ -333,7 +339,7 @@ class Runtime:
         if self.is_closed:
             return
         self.is_closed = True
-        for execution in self.shut_down(self.executions.active.values(), grace):
+        for execution in self.shut_down(self.executions.unfinished(), grace):
             execution.request_stop("cancelled")
             if at_exit:
                 words = "lost: the process ended while the job was running; wait for jobs before leaving"
@@ -346,7 +352,7 @@ class Runtime:
                 self.database.run(queries.leave, UUID(self.kernel_id))
         self.threads.close()
         self.database.close(is_away=at_exit and not written)
-        if self._kernel_lock is not None and written and not self.executions.active:
+        if self._kernel_lock is not None and written and not self.executions.are_active:
             self._kernel_lock.release()
 
     def forget(self) -> None:
@@ -380,7 +386,7 @@ class Runtime:
         self.recorder.put_all((event,))
         self._caretaker.wake()
 
-    def _call_off(self, executions: list[Execution]) -> None:
+    def _call_off(self, executions: Iterable[Execution]) -> None:
         """An interrupt came before the caller had a handle: what has not begun does not begin any more."""
         for execution in executions:
             execution.request_stop("cancelled")
@@ -392,10 +398,14 @@ class Runtime:
         else:
             place.start(functools.partial(self._run, execution), functools.partial(self._not_run, execution))
 
-    def _run(self, execution: Execution) -> None:
+    def _look_after_short_jobs(self) -> bool:
+        self.recorder.write_gathered()
+        return self.threads.look_after()
+
+    def _run(self, execution: Execution, has_more: Callable[[], bool] | None = None) -> None:
         """What an executor runs. The context is copied here: many jobs share the one of their submission."""
         try:
-            execution.context.copy().run(self.runner.run, execution)
+            execution.context.copy().run(self.runner.run, execution, has_more)
         except BaseException as error:
             # a fault of ours must not leave a job without an end
             self.runner.abandon(execution, "error", f"jobnb itself failed: {summary(error, self.database.redact)}")

@@ -13,6 +13,7 @@ from jobnb.errors import InvalidTransition, JobNotFound, ServiceClosed
 from jobnb.executors.threads import Borrowed, Executor
 from jobnb.groups import JobGroup
 from jobnb.handle import JobHandle
+from jobnb.members import Members
 from jobnb.options import PLAIN, make_options, without_none
 from jobnb.process import runtime_for
 from jobnb.settings import Settings
@@ -164,8 +165,8 @@ class Submitting:
         runtime.open()
         work = make_work(callee, options, self._place(executor), runtime.kernel_id)
         group_id = uuid4()
-        executions = runtime.submit_all(work, fn, items, group_id, self, self._announcer)
-        return JobGroup(group_id, [JobHandle(runtime, execution.job_id, execution) for execution in executions])
+        mapped = runtime.submit_all(work, fn, items, group_id, self, self._announcer)
+        return JobGroup(group_id, Members(runtime, mapped, range(len(mapped))))
 
     def run_job_async(self, job_id: UUID, task_func: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Run `task_func(*args, **kwargs)` as the job that `create_job` made; its start and end are recorded.
@@ -275,5 +276,5 @@ class Submitting:
         for execution in runtime.shut_down(runtime.executions.owned_by(self), grace):
             execution.request_stop("cancelled")
         runtime.users -= 1
-        if runtime.users <= 0 and not runtime.executions.active:
+        if runtime.users <= 0 and not runtime.executions.are_active:
             runtime.close()

@@ -14,12 +14,13 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import JobCancelled, JobFailed, JobLost, JobTimeout, ServiceClosed, StopRequested
+from jobnb.executors.ends import done_event, failed_event
 from jobnb.executors.failure import formatted, summary, users_traceback
 from jobnb.executors.force import call_stoppable, leave
-from jobnb.recorder.events import Event, EventKind, json_text
+from jobnb.recorder.events import AnyEvent, Event, EventKind
 from jobnb.tracking import capture
 from jobnb.tracking.execution import Execution, current
-from jobnb.tracking.log import as_members, clean
+from jobnb.tracking.log import as_members
 from jobnb.values import encode
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_GRACE = 0.5
 """Seconds a function has, after its time is up, to notice and end by itself."""
+SHORT = 0.0002
+"""Seconds; shorter jobs cost less than a write to the spool."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
 
 
@@ -52,8 +55,14 @@ class Runner:
         self._put, self._redact, self._log_lines = put, redact, log_lines
         self._executions = executions
 
-    def run(self, execution: Execution) -> None:
-        """Run a job to its end in this thread; raises nothing that its function raised."""
+    def run(self, execution: Execution, has_more: Callable[[], bool] | None = None) -> None:
+        """Run a job to its end in this thread; raises nothing that its function raised.
+
+        Args:
+            execution: the job.
+            has_more: true if this thread runs another job right after it; then the end of a short one is recorded
+                together with those that follow, at most milliseconds later, and is told to nobody before.
+        """
         work, timer = execution.work, None
         try:
             if not self._begin(execution):
@@ -64,7 +73,7 @@ class Runner:
                 value = call_stoppable(execution, execution.fn, *execution.args, **execution.kwargs)
             else:
                 value = self._surrounded(execution)
-            self._complete(execution, value)
+            self._complete(execution, value, has_more)
         except BaseException as error:
             leave(execution)
             self._fail(execution, error)
@@ -164,18 +173,13 @@ class Runner:
             seconds = f"{execution.timeout:g}"
             self.abandon(execution, "timeout", f"timed out after {seconds} s; the function may still be running")
 
-    def _complete(self, execution: Execution, value: Any) -> None:
+    def _complete(self, execution: Execution, value: Any, has_more: Callable[[], bool] | None = None) -> None:
         encoded = encode(value)
-        members = f'"status":"done","result":{{"result":{encoded.json}}}'
-        if encoded.order is not None:
-            members += f',"result_order":{encoded.order}'
-        if encoded.error is not None:
-            members += f',"result_error":{json_text(clean(encoded.error))}'
         for warning in encoded.warnings:
             execution.remark(f"result: {warning}")
         if execution.claim_end():
             execution.value = value
-            self._end(execution, "done", members)
+            self._end(execution, "done", functools.partial(done_event, encoded), has_more)
 
     def _fail(self, execution: Execution, error: BaseException) -> None:
         # not by assignment: the class may be a frozen dataclass, or have ideas of its own about attributes
@@ -193,14 +197,18 @@ class Runner:
     def _record_failure(self, execution: Execution, kind: str, message: str, error: BaseException | None) -> None:
         execution.error_kind, execution.error_message = kind, message
         execution.error = error if error is not None else _REASONS[kind](execution.job_id, message)
-        members = f'"status":"failed","error_kind":"{kind}","error_message":{json_text(clean(message))}'
         if error is not None:
             execution.trace = error.__traceback__
             execution.traceback = formatted(error, self._redact)
-            members += f',"traceback":{json_text(execution.traceback)}'
-        self._end(execution, "failed", members)
+        self._end(execution, "failed", failed_event)
 
-    def _end(self, execution: Execution, status: str, members: str) -> None:
+    def _end(
+        self,
+        execution: Execution,
+        status: str,
+        event: Callable[[Execution], AnyEvent],
+        has_more: Callable[[], bool] | None = None,
+    ) -> None:
         # a clock that was set back must not make jobs end before they began
         execution.finished = max(time.time(), execution.started or execution.created or 0.0)
         if execution.began:
@@ -210,9 +218,9 @@ class Runner:
             if execution.log is not None and (lines := execution.log.close()):
                 rows = as_members(execution.job_id, lines)
                 self._put(Event(EventKind.LOGS, execution.job_id, execution.attempt, rows))
-            members = f"{execution.accepted}{members},{_ending(execution)}"
-            end = Event(EventKind.END, execution.job_id, execution.attempt, members, execution.work.shared)
-            self._put(end, conclude)
+            is_short = execution.duration is not None and execution.duration < SHORT
+            may_wait = is_short and has_more is not None and has_more()
+            self._put(event(execution), conclude, may_wait=may_wait)
         except ServiceClosed as error:
             execution.problem = f"its end could not be recorded: {error}"
             conclude()
@@ -229,16 +237,6 @@ _REASONS: dict[str, type[JobFailed]] = {
     "timeout": JobTimeout,
     "lost": JobLost,
 }
-
-
-def _ending(execution: Execution) -> str:
-    """The columns that every end sets."""
-    members = f'"finished_at":{execution.finished:.6f}'
-    if execution.duration is not None:
-        members += f',"started_at":{execution.started:.6f},"duration_s":{execution.duration:.6f}'
-    if execution.fraction is not None or execution.message is not None:
-        members += execution.progress_text()
-    return members
 
 
 def _stopped_words(execution: Execution, kind: str) -> str:

@@ -16,7 +16,7 @@ from jobnb.jupyter.board import Board
 from jobnb.jupyter.pump import Pump
 from jobnb.jupyter.remote import Watch
 from jobnb.jupyter.views import DocumentView, NoView, TerminalView
-from jobnb.tracking.capture import start_outside
+from jobnb.threads import start_outside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

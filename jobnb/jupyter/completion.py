@@ -68,4 +68,4 @@ def _handles() -> list[str]:
 
 def _executions() -> list[Any]:
     """The unfinished jobs of this kernel."""
-    return list(api.default_service().runtime.executions.active.values())
+    return list(api.default_service().runtime.executions.unfinished())

@@ -13,8 +13,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from jobnb.jupyter import calm
+from jobnb.threads import start_outside
 from jobnb.tracking import capture
-from jobnb.tracking.capture import start_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import JobnbError
-from jobnb.tracking.capture import start_outside
+from jobnb.threads import start_outside
 
 if TYPE_CHECKING:
     from jobnb.handle import JobHandle

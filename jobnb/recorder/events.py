@@ -12,14 +12,16 @@ from enum import StrEnum
 from json.encoder import encode_basestring_ascii as json_text
 from typing import NamedTuple
 
-__all__ = ["Event", "EventKind", "json_text"]
+__all__ = ["AnyEvent", "Event", "EventKind", "PlainEnd", "json_text"]
 
 
 class EventKind(StrEnum):
     """Which part of a job's life an event tells; one letter, as in the spool."""
 
     NEW = "N"
-    """accepted; the only event that makes a row"""
+    """accepted; this and the next are the only events that make a row"""
+    MAP = "M"
+    """the same of all the jobs of a `map`, whose ids count on from the first"""
     START = "S"
     """its function runs, in this attempt"""
     PROGRESS = "P"
@@ -40,6 +42,7 @@ class Event(NamedTuple):
         members: the columns it sets, as the inside of a JSON object, without line ends; at least one.
         shared: further members, that other jobs have letter by letter too (the function's source above all): they are
             written once a file and sent once a statement.
+        jobs: how many jobs it is about; more than one only for `MAP`.
     """
 
     kind: EventKind
@@ -47,3 +50,54 @@ class Event(NamedTuple):
     attempt: int
     members: str
     shared: str = ""
+    jobs: int = 1
+
+
+NOT_SAID = "NULL"
+"""What stands for a time that an event does not tell."""
+
+
+class PlainEnd(NamedTuple):
+    """The end of a job that is done in its first attempt, with nothing to tell but times and a value.
+
+    Most events of a burst are such ones; one small object each, because so many of them wait to be sent.
+
+    Attributes:
+        job_id: its id, as text.
+        shared: as of `Event`.
+        created: when it was accepted; `NOT_SAID` if that is among what it shares with others.
+        started: when it began.
+        finished: when it ended.
+        duration: how long it ran, in seconds.
+        value: what its function returned, as JSON.
+    """
+
+    job_id: str
+    shared: str
+    created: str
+    started: str
+    finished: str
+    duration: str
+    value: str
+
+    @property
+    def kind(self) -> EventKind:
+        """As of `Event`."""
+        return EventKind.END
+
+    @property
+    def attempt(self) -> int:
+        """As of `Event`."""
+        return 1
+
+    @property
+    def members(self) -> str:
+        """As of `Event`."""
+        created = "" if self.created == NOT_SAID else f'"created_at":{self.created},'
+        return (
+            f'{created}"status":"done","result":{{"result":{self.value}}},"finished_at":{self.finished},'
+            f'"started_at":{self.started},"duration_s":{self.duration}'
+        )
+
+
+AnyEvent = Event | PlainEnd

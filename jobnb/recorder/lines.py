@@ -6,7 +6,7 @@ import zlib
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from jobnb.recorder.events import Event, EventKind
+from jobnb.recorder.events import AnyEvent, Event, EventKind, PlainEnd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 REPEAT = 500
 """After so many events the file gets what they share once more, so that one damaged line does not cost all of them."""
 _SHARED = "="
-_PROGRESS = EventKind.PROGRESS
+_PLAIN = "D"
+"""A plain end: its texts instead of members."""
+_PROGRESS, _MAP = EventKind.PROGRESS, EventKind.MAP
 
 
 class LineWriter:
@@ -24,20 +26,28 @@ class LineWriter:
         self._keys: dict[str, str] = {}
         self._events = 0
 
-    def lines(self, events: Iterable[Event]) -> list[bytes]:
+    def lines(self, events: Iterable[AnyEvent]) -> list[bytes]:
         """The events as lines, each with its line end, behind what they share and the file does not have yet.
 
         Progress is left out: it is not worth a line, and the next one replaces it.
         """
         made = []
-        for kind, job_id, attempt, members, shared in events:
-            if kind is _PROGRESS:
+        for event in events:
+            if not isinstance(event, PlainEnd) and event.kind is _PROGRESS:
                 continue
+            shared = event.shared
             key = self._keys.get(shared, "") if shared else ""
             if shared and not key:
                 key = self._keys[shared] = blake2b(shared.encode("ascii"), digest_size=8).hexdigest()
                 made.append(_line(f"{_SHARED} {key} {shared}"))
-            made.append(_line(f"{kind} {job_id} {attempt} {key} {members}"))
+            if isinstance(event, PlainEnd):
+                job_id, _, *texts = event
+                made.append(_line(f"{_PLAIN} {job_id} {key} {' '.join(texts)}"))
+            else:
+                number = event.jobs if event.kind is _MAP else event.attempt
+                line = _line(f"{event.kind} {event.job_id} {number} {key} {event.members}")
+                # twice: damage to one line must not cost all jobs of a map
+                made += [line, line] if event.kind is _MAP else [line]
         self._events += len(made)
         if self._events > REPEAT:
             self.forget()
@@ -49,9 +59,9 @@ class LineWriter:
         self._events = 0
 
 
-def parse_lines(lines: Iterable[bytes]) -> tuple[list[Event], int]:
+def parse_lines(lines: Iterable[bytes]) -> tuple[list[AnyEvent], int]:
     """The events of a file's lines, and how many events or lines were torn or damaged."""
-    found: list[tuple[str, Event]] = []
+    found: list[tuple[str, AnyEvent]] = []
     shared = {"": ""}
     damaged = 0
     for line in lines:
@@ -61,12 +71,22 @@ def parse_lines(lines: Iterable[bytes]) -> tuple[list[Event], int]:
                 _, key, members = body.split(" ", 2)
                 shared[key] = members
             else:
-                kind, job_id, attempt, key, members = body.split(" ", 4)
-                found.append((key, Event(EventKind(kind), job_id, int(attempt), members)))
+                found.append(_parsed(body))
         except ValueError:
             damaged += 1
     whole = [event._replace(shared=shared[key]) for key, event in found if key in shared]
     return whole, damaged + len(found) - len(whole)
+
+
+def _parsed(body: str) -> tuple[str, AnyEvent]:
+    """The key of what an event shares, and the event."""
+    if body.startswith(_PLAIN):
+        _, job_id, key, *texts = body.split(" ", 7)
+        return key, PlainEnd(job_id, "", *texts)
+    kind, job_id, number, key, members = body.split(" ", 4)
+    if kind == _MAP:
+        return key, Event(_MAP, job_id, 1, members, jobs=int(number))
+    return key, Event(EventKind(kind), job_id, int(number), members)
 
 
 def _line(body: str) -> bytes:

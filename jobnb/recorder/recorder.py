@@ -15,13 +15,14 @@ from jobnb.errors import DatabaseUnavailable, ServiceClosed
 from jobnb.recorder.batch import Pending
 from jobnb.recorder.spool import Spool, sync_and_close
 from jobnb.recorder.writer import Writer
+from jobnb.threads import start_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from jobnb.db.database import Database
-    from jobnb.recorder.events import Event
+    from jobnb.recorder.events import AnyEvent
 
 _log = logging.getLogger("jobnb")
 
@@ -31,9 +32,11 @@ POURING = 50
 """So many jobs at once, and those that were only accepted wait up to `HOLD` for their end."""
 HOLD = 1.0
 PACE = 0.005
-"""Seconds between two flushes while jobs pour in. A commit costs as much as the rows of fifty jobs; and a thread that
-woke at every event would take turns with those that bring them, which costs more than the events."""
+"""Seconds from one flush to the next while jobs pour in. A commit costs as much as the rows of fifty jobs; and a
+thread that woke at every event would take turns with those that bring them, which costs more than the events."""
 TRIM_BYTES = 1_000_000
+GATHER = 0.002
+"""Seconds between two writes to the spool while short jobs end one after the other."""
 
 
 class Recorder:
@@ -45,6 +48,7 @@ class Recorder:
         kernel_id: whose events these are.
         sweep: called before each flush; returns what is new about running jobs (starts, progress, log lines).
         on_problem: called with a job's id and words, when its record could not be stored whole.
+        on_gather: called when an event waits for a common write; sees to it that `write_gathered` is called soon.
     """
 
     def __init__(
@@ -52,16 +56,17 @@ class Recorder:
         database: Database,
         folder: Path,
         kernel_id: str,
-        sweep: Callable[[], list[Event]] = list,
+        sweep: Callable[[], Sequence[AnyEvent]] = list,
         on_problem: Callable[[str, str], None] = lambda job_id, problem: None,  # noqa: ARG005
+        on_gather: Callable[[], object] = lambda: None,
     ) -> None:
-        self._database, self._sweep = database, sweep
+        self._database, self._sweep, self._on_gather = database, sweep, on_gather
         self._spool = Spool(folder, kernel_id)
         self.dead_letters = folder / f"{kernel_id}.dead"
         self._writer = Writer(database, self.dead_letters, self._keep_safe, on_problem)
-        self._brought: deque[tuple[Sequence[Event], Callable[[], object] | None]] = deque()
-        self._batch: list[Event] = []
-        self._incoming: deque[tuple[int, list[Event]]] = deque()
+        self._brought: deque[tuple[Sequence[AnyEvent], Callable[[], object] | None]] = deque()
+        self._batch: list[AnyEvent] = []
+        self._incoming: deque[tuple[int, list[AnyEvent]]] = deque()
         self._followers: deque[Callable[[], object]] = deque()
         self._taker: int | None = None
         self._pending = Pending()
@@ -71,6 +76,7 @@ class Recorder:
         self._held_since = 0.0
         self._is_pouring = False
         self._wake, self._is_asleep = threading.Event(), False
+        self._gathers_until = 0.0
         self._progress = threading.Condition()
         self._thread: threading.Thread | None = None
         self._spool_failed = self._keep_spool = False
@@ -86,12 +92,18 @@ class Recorder:
         """Why the last flush failed; None while everything is well."""
         return self._writer.last_error
 
-    def put(self, event: Event, then: Callable[[], object] | None = None) -> None:
+    def put(self, event: AnyEvent, then: Callable[[], object] | None = None, *, may_wait: bool = False) -> None:
         """Record one event without waiting for other threads, and call `then` when it is in the spool.
 
         Threads combine: whoever writes to the spool at the moment takes along what the others have brought meanwhile,
         and calls their `then` too. A thread of a job hardly ever waits for another one's write. After an interrupt
         (see `mend`) `then` may be called twice.
+
+        Args:
+            event: what happened.
+            then: called when it is safe.
+            may_wait: let it wait for a write that takes many along, milliseconds later: until then nobody is told
+                that it happened. A write costs as much as a short job.
 
         Raises:
             ServiceClosed: after `close`, or in a forked child, which must not write as its parent.
@@ -99,10 +111,17 @@ class Recorder:
         if self._closed or self._forked:
             self._refuse()
         self._brought.append(((event,), then))
+        if may_wait and time.monotonic() < self._gathers_until:
+            self._on_gather()
+            return
         while self._brought and not self._lock.locked():
             self._take_along()
+        if may_wait:
+            # the writing thread may wait for the interpreter; who gives it up just for a write takes it back before
+            # another thread has woken, and so never lets it in (measured: for a tenth of a second)
+            time.sleep(0)
 
-    def put_all(self, events: Sequence[Event]) -> None:
+    def put_all(self, events: Sequence[AnyEvent]) -> None:
         """Record events; returns when they are in the spool, microseconds later.
 
         Raises:
@@ -126,6 +145,11 @@ class Recorder:
         self._combine()
         while self._followers:
             self._followers.popleft()()
+
+    def write_gathered(self) -> None:
+        """Write what waits for others to come."""
+        if self._brought:
+            self._combine()
 
     def _combine(self) -> None:
         """Take along what was brought while nobody could; every holder of the lock does so after giving it back."""
@@ -164,7 +188,7 @@ class Recorder:
             self._followers.extend(followers)
             raise
 
-    def _hand_over(self, batch: list[Event]) -> None:
+    def _hand_over(self, batch: list[AnyEvent]) -> None:
         """Give events to the spool and to the writing thread; with the lock held."""
         self._sequence = sequence = self._handed + len(batch)
         try:
@@ -174,6 +198,7 @@ class Recorder:
             self._tell_of_spool(error)
         self._incoming.append((sequence, batch))
         self._handed, self._batch = sequence, []
+        self._gathers_until = time.monotonic() + GATHER
 
     def settle(self, timeout: float) -> None:
         """Wait until everything recorded so far, by any thread, is in the database.
@@ -255,20 +280,20 @@ class Recorder:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="jobnb-recorder", daemon=True)
-                self._thread.start()
+                self._thread = start_outside(self._run, "jobnb-recorder")
 
     # -- what the one writing thread does
 
     def _run(self) -> None:
         while self._wait_for_events():
+            began = time.monotonic()
             self._collect()
             self._linger()
             hold = self._may_hold
             if not (hold and self._pending.ended < POURING) and not self._send(ended_only=hold):
                 return
-            if self._is_pouring:
-                self._sleep(PACE, for_events=False)
+            if self._is_pouring and (left := began + PACE - time.monotonic()) > 0:
+                self._sleep(left, for_events=False)
 
     @property
     def _is_hurried(self) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from jobnb.recorder.events import Event
+    from jobnb.recorder.events import AnyEvent
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -65,7 +65,7 @@ class Spool:
         """The segment that is being written."""
         return self._folder / f"{self._kernel_id}.{self._number}.jsonl"
 
-    def append(self, events: Sequence[Event], sequence: int) -> None:
+    def append(self, events: Sequence[AnyEvent], sequence: int) -> None:
         """Append events; `sequence` is the number of the last one.
 
         Raises:
@@ -190,7 +190,7 @@ def spooled_kernels(folder: Path) -> set[str]:
     return {path.name.split(".")[0] for path in folder.glob("*.*.jsonl")}
 
 
-def read_segment(path: Path) -> tuple[list[Event], int]:
+def read_segment(path: Path) -> tuple[list[AnyEvent], int]:
     """The readable events of a spool file, and how many lines were torn or damaged.
 
     Raises:

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jobnb.db import queries
 from jobnb.errors import DatabaseUnavailable, JobnbError
-from jobnb.recorder.batch import payload
-from jobnb.recorder.events import EventKind
+from jobnb.recorder.batch import arrays, payload
+from jobnb.recorder.events import Event, EventKind, PlainEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from jobnb.recorder.batch import Batch
-    from jobnb.recorder.events import Event
+    from jobnb.recorder.events import AnyEvent
 
 _log = logging.getLogger("jobnb")
 
@@ -84,7 +84,9 @@ class Writer:
     def send(self, batch: Batch) -> bool:
         """Send a batch; True when the database has it, False if `give_up` came first."""
         try:
-            self._insist(queries.record_new, batch.new)
+            # what is refused in columns may be taken as a record of its own, or tell which one it is
+            refused = batch.done and self._deliver(queries.record_done, batch.done)
+            self._insist(queries.record_new, [*batch.done, *batch.new] if refused else batch.new)
             self._insist(queries.record_progress, batch.changed)
             self._insist(queries.insert_logs, batch.logs)
         except _GivenUp:
@@ -95,7 +97,7 @@ class Writer:
         """Stop waiting for a server that is away; what is not sent stays in the spool."""
         self._stop.set()
 
-    def _insist(self, statement: Callable[..., None], records: list[Event]) -> None:
+    def _insist(self, statement: Callable[..., None], records: Sequence[AnyEvent]) -> None:
         if not records or (error := self._deliver(statement, records)) is None:
             return
         if len(records) > 1:
@@ -105,13 +107,13 @@ class Writer:
         else:
             self._degrade(statement, records[0], error)
 
-    def _deliver(self, statement: Callable[..., None], records: list[Event]) -> JobnbError | None:
+    def _deliver(self, statement: Callable[..., None], records: Sequence[AnyEvent]) -> JobnbError | None:
         """Send until the server has the records (None), or has proved that it can't take them (the reason)."""
         pause, tries, answers = FIRST_PAUSE, 0, 0
         while True:
             tries += 1
             try:
-                self._database.write(statement, *_texts(records))
+                self._database.write(statement, *_texts(statement, records))
             except JobnbError as error:
                 self._failed(error)
                 if not isinstance(error, DatabaseUnavailable) or answers >= SUSPICIOUS_ANSWERS:
@@ -126,14 +128,14 @@ class Writer:
                 self._succeeded()
                 return None
 
-    def _degrade(self, statement: Callable[..., None], record: Event, error: JobnbError) -> None:
+    def _degrade(self, statement: Callable[..., None], record: AnyEvent, error: JobnbError) -> None:
         for smaller in _smaller_forms(record, str(error)):
             if self._deliver(statement, [_replaced(record, smaller)]) is None:
                 self._on_problem(record.job_id, f"stored without some of its data: {error}")
                 return
         self._bury(record, error)
 
-    def _bury(self, record: Event, error: JobnbError) -> None:
+    def _bury(self, record: AnyEvent, error: JobnbError) -> None:
         record_text = record.members if record.kind is EventKind.LOGS else json.dumps(_columns(record))
         line = json.dumps({"job_id": record.job_id, "why": str(error), "at": time.time(), "record": record_text})
         self._dead_letters.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -160,23 +162,25 @@ class Writer:
         self.down_since, self.last_error, self._told = None, None, False
 
 
-def _texts(records: list[Event]) -> list[str]:
+def _texts(statement: Callable[..., None], records: Sequence[AnyEvent]) -> list[str]:
     """The parameters of a statement."""
+    if statement is queries.record_done:
+        return arrays([record for record in records if isinstance(record, PlainEnd)])
     json_text, shared = payload(records)
     return [json_text, shared] if shared != "[]" else [json_text]
 
 
-def _columns(record: Event) -> dict[str, Any]:
+def _columns(record: AnyEvent) -> dict[str, Any]:
     """The record's columns, what it shares with others included."""
     columns: dict[str, Any] = json.loads(f"{{{','.join(filter(None, (record.shared, record.members)))}}}")
     return columns
 
 
-def _replaced(record: Event, columns: dict[str, Any]) -> Event:
-    return record._replace(members=json.dumps(columns)[1:-1], shared="")
+def _replaced(record: AnyEvent, columns: dict[str, Any]) -> Event:
+    return Event(record.kind, record.job_id, record.attempt, json.dumps(columns)[1:-1])
 
 
-def _smaller_forms(record: Event, why: str) -> list[dict[str, Any]]:
+def _smaller_forms(record: AnyEvent, why: str) -> list[dict[str, Any]]:
     """The columns without the bulky ones, and then without references too; logs have no smaller form."""
     if record.kind is EventKind.LOGS:
         return []

@@ -98,13 +98,6 @@ def install() -> None:
         redirects.install(install)
 
 
-def start_outside(work: Callable[[], object], name: str) -> threading.Thread:
-    """Start a thread that belongs to no job, even if a job's code starts it."""
-    thread = threading.Thread(target=work, name=name, daemon=True)
-    contextvars.Context().run(thread.start)
-    return thread
-
-
 def uninstall_streams() -> None:
     """Give `sys.stdout` and `sys.stderr` back, where nobody has replaced them since."""
     for name in ("stdout", "stderr"):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from jobnb.tracking.feeds.bars import Bar
+    from jobnb.tracking.mapped import MappedJobs
     from jobnb.tracking.work import Work
 
 current: ContextVar[Execution | None] = ContextVar("jobnb_job", default=None)
@@ -53,6 +54,7 @@ class Execution:
         on_start: called when its turn has come; True if it may begin. None if nobody has a say.
         owner: the service that started it; None if it has none.
         accepted: the columns its acceptance set, as JSON members with a comma behind; every event repeats them.
+        accepted_at: when that was, as the database is told; `NULL` if its work says it.
         created: when it was accepted, in seconds since 1970, UTC; so are `started` and `finished`, None before.
         status: one of the four, as far as this process knows.
         value: what the function returned, once `status` is done.
@@ -68,6 +70,9 @@ class Execution:
         thread: the identity of the thread that runs it; None before.
         stoppable: the same while its function runs, None before and after; an exception may be raised in it.
         is_forced: somebody wanted it to stop by force.
+        mapped: the jobs of the `map` that it is one of; None otherwise.
+        index: its place there.
+        is_kept: somebody outside may hold it.
     """
 
     status = "scheduled"
@@ -100,12 +105,16 @@ class Execution:
     log: JobLog | None = None
     log_lines = 0
     accepted = ""
+    accepted_at = "NULL"
     _stop: threading.Event | None = None
     _ended: threading.Event | None = None
     _callbacks: list[Callable[[], object]] | None = None
     _told: tuple[float | None, str | None] = (None, None)
     _end_claimed = False
     start_recorded = 0
+    mapped: MappedJobs | None = None
+    index = 0
+    is_kept = False
 
     def __init__(
         self,
@@ -143,6 +152,19 @@ class Execution:
     def is_final(self) -> bool:
         """True once it has ended, well or not."""
         return self.status in ("done", "failed")
+
+    @property
+    def is_plain(self) -> bool:
+        """True if it is done, and there is nothing to tell of it but times and a value."""
+        return (
+            self.status == "done"
+            and self.attempt == 1
+            and self.fraction is None
+            and self.message is None
+            and self.log is None
+            and self.problem is None
+            and self.stop_kind is None
+        )
 
     # -- asking it to stop
 
@@ -192,6 +214,11 @@ class Execution:
         with _lazily:
             claimed, self._end_claimed = self._end_claimed, True
         return not claimed
+
+    def end_again(self, value: Any, duration: float) -> None:
+        """Be one that was done; its times were set. For `MappedJobs`, which did not keep it."""
+        self.value, self.duration = value, duration
+        self._end_claimed, self.status = True, "done"
 
     def finish(self) -> None:
         """Wake everybody who waits; `status` and the rest have been set.

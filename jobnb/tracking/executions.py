@@ -5,10 +5,13 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobnb.ids import IdRange
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jobnb.tracking.execution import Execution
+    from jobnb.tracking.mapped import MappedJobs
     from jobnb.tracking.work import Work
 
 KEPT_FAILURES = 1000
@@ -34,13 +37,14 @@ class Executions:
     """The jobs of one runtime.
 
     Attributes:
-        active: those that have not ended.
         running: those whose function runs.
     """
 
     def __init__(self) -> None:
-        self.active: dict[str, Execution] = {}
         self.running: set[Execution] = set()
+        self._active: dict[str, Execution] = {}
+        self._maps: dict[str, MappedJobs] = {}
+        self._known_maps: weakref.WeakValueDictionary[str, MappedJobs] = weakref.WeakValueDictionary()
         # not a WeakValueDictionary: its references cost five times as much, for removing themselves at once
         self._known: dict[str, weakref.ref[Execution]] = {}
         self._tidy_at = TIDY_AFTER
@@ -48,15 +52,34 @@ class Executions:
 
     def add(self, execution: Execution) -> None:
         """Take a job in."""
-        self.active[execution.job_id] = execution
+        self._active[execution.job_id] = execution
         self._known[execution.job_id] = weakref.ref(execution)
         if len(self._known) > self._tidy_at:
             self._tidy()
 
+    def add_map(self, mapped: MappedJobs) -> None:
+        """Take the jobs of a `map` in."""
+        self._maps[mapped.ids.head] = self._known_maps[mapped.ids.head] = mapped
+
+    @property
+    def are_active(self) -> bool:
+        """True while some have not ended."""
+        return bool(self._active or self._maps)
+
+    def unfinished(self) -> Iterator[Execution]:
+        """Those that have not ended."""
+        yield from list(self._active.values())
+        for mapped in list(self._maps.values()):
+            yield from mapped.unfinished()
+
     def ended(self, execution: Execution) -> None:
         """It has ended; whoever holds it keeps it findable."""
         self.running.discard(execution)
-        self.active.pop(execution.job_id, None)
+        if (mapped := execution.mapped) is None:
+            self._active.pop(execution.job_id, None)
+        else:
+            if mapped.ended(execution):
+                self._maps.pop(mapped.ids.head, None)
         if execution.status == "failed":
             self._failed[execution.job_id] = _call_of(execution)
             if len(self._failed) > KEPT_FAILURES:
@@ -64,8 +87,10 @@ class Executions:
 
     def find(self, job_id: str) -> Execution | None:
         """The job, if it runs or ran here and is still in memory."""
-        reference = self._known.get(job_id)
-        return None if reference is None else reference()
+        if (reference := self._known.get(job_id)) is not None:
+            return reference()
+        mapped = self._known_maps.get(job_id[: IdRange.HEAD])
+        return None if mapped is None else mapped.find(job_id)
 
     def call_of(self, job_id: str) -> Call | None:
         """What it takes to run a job again, if somebody holds the job here, or it is one of the latest to fail."""
@@ -74,7 +99,7 @@ class Executions:
 
     def owned_by(self, owner: object) -> Iterator[Execution]:
         """The unfinished jobs that one service started."""
-        return (execution for execution in list(self.active.values()) if execution.owner is owner)
+        return (execution for execution in self.unfinished() if execution.owner is owner)
 
     def _tidy(self) -> None:
         # in place: other threads add jobs meanwhile

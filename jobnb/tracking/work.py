@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from jobnb.ids import new_id_text, new_id_texts
+from jobnb.ids import new_id_text
 from jobnb.recorder.events import Event, EventKind, json_text
 from jobnb.tracking.execution import Execution
+from jobnb.tracking.mapped import MappedJobs
 
 if TYPE_CHECKING:
     import contextvars
@@ -108,24 +109,17 @@ def accept(
     """Make a call a job, and the event that tells so."""
     execution = Execution(new_id_text(), work, fn, args, kwargs, context)
     execution.created = created = time.time()
-    execution.accepted = f'"created_at":{created:.6f},'
+    execution.accepted_at = accepted_at = f"{created:.6f}"
+    execution.accepted = f'"created_at":{accepted_at},'
     members = f'{execution.accepted}"status":"scheduled"'
     return execution, Event(EventKind.NEW, execution.job_id, 1, members, work.shared)
 
 
 def accept_all(
-    work: Work, fn: Callable[..., Any], items: Sequence[tuple[Any, ...]], context: contextvars.Context, group_id: UUID
-) -> tuple[list[Execution], list[Event]]:
-    """Make many calls jobs of one group, and the events that tell so; they share the moment of their acceptance."""
+    work: Work, fn: Callable[..., Any], calls: Sequence[tuple[Any, ...]], context: contextvars.Context, owner: object,
+    group_id: UUID,
+) -> MappedJobs:  # fmt: skip
+    """Make many calls jobs of one group; they share the moment of their acceptance."""
     created = time.time()
     shared = f'{work.shared},"created_at":{created:.6f},"group_id":"{group_id}"'
-    work = work._replace(shared=shared, group_id=group_id)
-    executions = [
-        Execution(job_id, work, fn, args, {}, context)
-        for job_id, args in zip(new_id_texts(len(items)), items, strict=True)
-    ]
-    for execution in executions:
-        execution.created = created
-    return executions, [
-        Event(EventKind.NEW, execution.job_id, 1, '"status":"scheduled"', shared) for execution in executions
-    ]
+    return MappedJobs(work._replace(shared=shared, group_id=group_id), fn, calls, created, context, owner)

@@ -1,7 +1,8 @@
 """Every statement jobnb sends, one plain function each.
 
-`read` has the questions. `change` is how a caller says what state a job is in, `record` how the recorder does for many.
-`requests` are to the process that runs a job, `kernels` is about these processes; `logs`, `delete`.
+`read` has the questions. `change` is how a caller says what state a job is in, `record` and `record_done` how the
+recorder does for many. `requests` are to the process that runs a job, `kernels` is about these processes; `logs`,
+`delete`.
 
 Those that the monitor sends for many rows are in `window`, `walk`, `places` and `filtering` (lists), `counts`,
 `reports` and `detail` (numbers), `stream` (scripts), `bulk` (actions) and `server`.
@@ -35,6 +36,7 @@ from jobnb.db.queries.read import (
     missing_references,
 )
 from jobnb.db.queries.record import insert_logs, record_new, record_progress
+from jobnb.db.queries.record_done import record_done
 from jobnb.db.queries.requests import cancel_job, cancel_requests, retry_job, retry_requests
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "list_kernels",
     "missing_references",
     "purge",
+    "record_done",
     "record_new",
     "record_progress",
     "register",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _COLUMNS = [column for column in jobs.c if column.name not in ("cancel_requested_at", "cancel_force")]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
 # what many jobs have in common comes once a statement, and they name it by its place
-_SHARED = (
+SHARED = (
     "document_id",
     "job_type",
     "created_at",
@@ -52,15 +52,16 @@ def _definition(name: str) -> str:
     return f"{name} {'float8' if name in _TIMES else jobs.c[name].type.compile(dialect=_DIALECT)}"
 
 
-def _records(parameter: str, alias: str, names: Iterable[str], place: str = "") -> str:
+def records(parameter: str, alias: str, names: Iterable[str], place: str = "") -> str:
+    """The JSON array of a parameter as a table of these columns."""
     definitions = ", ".join([*map(_definition, names), *([place] if place else [])])
     return f"json_to_recordset(CAST({parameter} AS json)) AS {alias}({definitions})"
 
 
 _ALL = [column.name for column in _COLUMNS]
 _RECORDS = (
-    f"{_records('$1', 'r', _ALL, 'shared int')}"
-    f" LEFT JOIN {_records('$2', 's', _SHARED, 'place int')} ON s.place = r.shared"
+    f"{records('$1', 'r', _ALL, 'shared int')}"
+    f" LEFT JOIN {records('$2', 's', SHARED, 'place int')} ON s.place = r.shared"
 )
 _DEFAULTS = {
     "attempt": "1",
@@ -73,11 +74,16 @@ _DEFAULTS = {
 def _value(name: str, *, with_default: bool) -> str:
     parts = [
         f"r.{name}",
-        *([f"s.{name}"] if name in _SHARED else []),
+        *([f"s.{name}"] if name in SHARED else []),
         *([_DEFAULTS[name]] if with_default and name in _DEFAULTS else []),
     ]
     value = f"coalesce({', '.join(parts)})" if len(parts) > 1 else parts[0]
-    return f"timezone('utc', to_timestamp({value}))" if name in _TIMES else value
+    return timestamp(value) if name in _TIMES else value
+
+
+def timestamp(seconds: str) -> str:
+    """The expression that makes seconds since 1970 what the columns of the spec hold: a time in UTC without a zone."""
+    return f"timezone('utc', to_timestamp({seconds}))"
 
 
 _NEW = f"SELECT {', '.join(_value(name, with_default=True) for name in _ALL)} FROM {_RECORDS}"
@@ -108,7 +114,8 @@ _NEVER_SET = (
 )
 
 
-def _assignments(new: str, result: str) -> str:
+def assignments(new: str, result: str) -> str:
+    """What a record changes in a row: `new` is what the record is called, `result` what the result becomes."""
     plain = [column.name for column in _COLUMNS if column.name not in _FIRST_WINS + _NEVER_SET]
     return ", ".join(
         [
@@ -126,21 +133,24 @@ def _assignments(new: str, result: str) -> str:
     )
 
 
-_NEWER = """
-    (j.attempt, job_rank(j.status, j.error_kind)) < ({new}.attempt, job_rank({new}.status, {new}.error_kind))
-    OR (j.attempt = {new}.attempt AND job_rank(j.status, j.error_kind) = job_rank({new}.status, {new}.error_kind)
-        AND job_rank(j.status, j.error_kind) <= 1)
-"""
+def newer(new: str) -> str:
+    """The condition under which a record says more than the row; a row never goes back."""
+    return f"""
+        (j.attempt, job_rank(j.status, j.error_kind)) < ({new}.attempt, job_rank({new}.status, {new}.error_kind))
+        OR (j.attempt = {new}.attempt AND job_rank(j.status, j.error_kind) = job_rank({new}.status, {new}.error_kind)
+            AND job_rank(j.status, j.error_kind) <= 1)
+    """
+
 
 _INSERT = f"""
     INSERT INTO jobs AS j ({_NAMES}) {_NEW}
-    ON CONFLICT (job_id) DO UPDATE SET {_assignments("excluded", "excluded.result")}
-    WHERE {_NEWER.format(new="excluded")}
+    ON CONFLICT (job_id) DO UPDATE SET {assignments("excluded", "excluded.result")}
+    WHERE {newer("excluded")}
 """
 
 _UPDATE = f"""
-    UPDATE jobs AS j SET {_assignments("r", "coalesce(r.result, j.result)")}
-    FROM {_CHANGED} WHERE j.job_id = r.job_id AND ({_NEWER.format(new="r")})
+    UPDATE jobs AS j SET {assignments("r", "coalesce(r.result, j.result)")}
+    FROM {_CHANGED} WHERE j.job_id = r.job_id AND ({newer("r")})
 """
 
 _INSERT_LOGS = """
@@ -161,7 +171,7 @@ def record_new(conn: psycopg.Connection[Any], records: str, shared: str = "[]") 
             them, times as seconds since 1970, and are about different jobs.
         shared: a JSON array of further columns, each object with its `place`, which records name as `shared`.
     """
-    _execute(conn, _INSERT, records, shared)
+    execute(conn, _INSERT, records, shared)
 
 
 def record_progress(conn: psycopg.Connection[Any], records: str, shared: str = "[]") -> None:
@@ -172,7 +182,7 @@ def record_progress(conn: psycopg.Connection[Any], records: str, shared: str = "
         records: like those of `record_new`; keys that are missing leave their column as it is.
         shared: like those of `record_new`.
     """
-    _execute(conn, _UPDATE, records, shared)
+    execute(conn, _UPDATE, records, shared)
 
 
 def insert_logs(conn: psycopg.Connection[Any], records: str) -> None:
@@ -182,13 +192,13 @@ def insert_logs(conn: psycopg.Connection[Any], records: str) -> None:
         conn: a connection that commits by itself.
         records: a JSON array of objects with `job_id`, `n`, `at`, `stream` and `line`.
     """
-    _execute(conn, _INSERT_LOGS, records)
+    execute(conn, _INSERT_LOGS, records)
 
 
 _prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
 
 
-def _execute(conn: psycopg.Connection[Any], sql: str, *texts: str) -> None:
+def execute(conn: psycopg.Connection[Any], sql: str, *texts: str) -> None:
     """One blocking call into libpq, which lets other threads run once, from sending to the answer.
 
     psycopg's own `execute` sends and waits in pieces; where jobs keep Python busy, the writer waits for its turn
