@@ -7,39 +7,34 @@ memory and gives the live object back; anywhere else it reads the row.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast, overload
 
 from jobnb.db import queries
 from jobnb.display import html, outlet, text
 from jobnb.display.words import as_of
-from jobnb.errors import (
-    DatabaseUnavailable,
-    JobNotFound,
-    WaitTimeout,
-)
-from jobnb.models import Job, JobStatus, LogLine
-from jobnb.outcome import failure_of, stored_value
+from jobnb.errors import DatabaseUnavailable, JobNotFound, WaitTimeout
+from jobnb.logs import JobLogs, lines_as_they_come
+from jobnb.models import Job, JobStatus
+from jobnb.outcome import add_note, failure_of, stored_value
 from jobnb.seen import SeenJob
 from jobnb.tracking.progress import current_execution
 from jobnb.tracking.snapshot import snapshot
-from jobnb.waiting import SLICE, all_ended, deadline_after, stopped_waiting
+from jobnb.waiting import SLICE, all_ended, deadline_after, pauses, stopped_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from jobnb.models import LogLine
     from jobnb.runtime import Runtime
     from jobnb.tracking.execution import Execution
 
 R = TypeVar("R")
 
 _log = logging.getLogger("jobnb")
-FIRST_LOOK, LAST_LOOK = 0.05, 1.0
-"""Seconds between two looks at the row of a job that runs elsewhere."""
 NO_THREAD_AFTER = 2.0
 """Seconds a job waits for another one to start before it hears why that may take for ever."""
 
@@ -223,14 +218,20 @@ class JobHandle(SeenJob, Generic[R]):
         self._runtime.heed_requests()
         return JobHandle(self._runtime, str(job.job_id), self._runtime.execution_of(job.job_id), job)
 
-    def logs(self, follow: bool = False) -> JobLogs:
+    @overload
+    def logs(self, follow: Literal[False] = False) -> JobLogs: ...
+    @overload
+    def logs(self, follow: Literal[True]) -> Iterator[LogLine]: ...
+    @overload
+    def logs(self, follow: bool) -> JobLogs | Iterator[LogLine]: ...
+    def logs(self, follow: bool = False) -> JobLogs | Iterator[LogLine]:
         """What it printed and logged: a list of lines that shows itself as text.
 
         Args:
             follow: give an iterator instead, that yields lines as they come, until the job has ended.
         """
         if follow:
-            return self._follow()  # type: ignore[return-value] # an iterator of the same lines
+            return lines_as_they_come(self._look_for_lines)
         return JobLogs(self._runtime.run(queries.get_logs, self.job_id, limit=sys.maxsize))
 
     # -- how it looks
@@ -271,7 +272,7 @@ class JobHandle(SeenJob, Generic[R]):
             return execution.value  # type: ignore[no-any-return] # R is what the caller said
         error = execution.error
         assert error is not None
-        _add_note(error, self._id[-8:])
+        add_note(error, self._id[-8:])
         # raising adds frames each time: begin anew at the user's own line
         raise BaseException.with_traceback(error, execution.trace)
 
@@ -312,13 +313,12 @@ class JobHandle(SeenJob, Generic[R]):
             _log.warning("jobnb: %s. Waiting for job %s goes on.", error, self._id[-8:])
 
     def _wait_elsewhere(self, deadline: float) -> bool:
-        pause = FIRST_LOOK
+        pause = pauses()
         while not self._has_ended_elsewhere():
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, LAST_LOOK)
+            time.sleep(min(next(pause), left))
         return True
 
     async def _wait_async(self) -> R:
@@ -330,41 +330,15 @@ class JobHandle(SeenJob, Generic[R]):
 
     async def ended_elsewhere(self) -> None:
         """Wait for the end by reading the row, without blocking the loop."""
-        pause = FIRST_LOOK
-        while not await self._runtime.database.in_thread(self._has_ended_elsewhere):
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, LAST_LOOK)
-
-    def _follow(self) -> Iterator[LogLine]:
-        seen, pause = 0, FIRST_LOOK
-        while True:
-            try:
-                ended = self.done()
-                lines = self._runtime.run(queries.get_logs, self.job_id, after=seen)
-            except DatabaseUnavailable as error:
-                self._tell_of_outage(error)
-                ended, lines = False, []
-            yield from lines
-            if lines:
-                seen, pause = lines[-1].n, FIRST_LOOK
-            elif ended:
+        for pause in pauses():
+            if await self._runtime.database.in_thread(self._has_ended_elsewhere):
                 return
-            else:
-                time.sleep(pause)
-                pause = min(pause * 1.5, LAST_LOOK)
+            await asyncio.sleep(pause)
 
-
-class JobLogs(list[LogLine]):
-    """The lines of a job's log; shows itself as the text that was printed."""
-
-    def __str__(self) -> str:
-        return "\n".join(line.line for line in self)
-
-    def __repr__(self) -> str:
-        return str(self) or "(nothing was printed)"
-
-
-def _add_note(error: BaseException, short: str) -> None:
-    with contextlib.suppress(Exception):  # a frozen dataclass, say, takes no note; the error itself matters more
-        if not getattr(error, "__notes__", None):
-            error.add_note(f"jobnb: raised in job {short}; jobnb.get('{short}').logs() has what it printed")
+    def _look_for_lines(self, seen: int) -> tuple[list[LogLine], bool]:
+        try:
+            had_ended = self.done()
+            return self._runtime.run(queries.get_logs, self.job_id, after=seen), had_ended
+        except DatabaseUnavailable as error:
+            self._tell_of_outage(error)
+            return [], False

@@ -1,7 +1,8 @@
-"""How a job ended, from its row alone: its value, or the error that tells what went wrong elsewhere."""
+"""How a job ended: its value from its row alone, or the error that tells what went wrong elsewhere."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from jobnb.errors import JobCancelled, JobFailed, JobLost, JobTimeout, ResultNotStored
@@ -33,3 +34,10 @@ def failure_of(job: Job) -> JobFailed:
     """What tells that a job failed, where its own exception is not in this process."""
     kind = _KINDS.get(job.error_kind or "", JobFailed)
     return kind(job.job_id, job.error_message or "no reason was recorded", job.traceback)
+
+
+def add_note(error: BaseException, short: str) -> None:
+    """Have an exception of the user's own name the job that raised it; `short` is what is shown of the job's id."""
+    with contextlib.suppress(Exception):  # a frozen dataclass, say, takes no note; the error itself matters more
+        if not getattr(error, "__notes__", None):
+            error.add_note(f"jobnb: raised in job {short}; jobnb.get('{short}').logs() has what it printed")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from jobnb.checks import check_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
     from uuid import UUID
 
 SLICE = 0.1
@@ -49,6 +49,14 @@ def deadline_after(timeout: float | None) -> float:
         return float("inf")
     is_look = isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout == 0
     return time.monotonic() + (0.0 if is_look else check_seconds("timeout", timeout))
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between two looks at the row of a job that runs elsewhere: more and more, up to one."""
+    pause = 0.05
+    while True:
+        yield pause
+        pause = min(pause * 1.5, 1.0)
 
 
 def stopped_waiting(handles: Iterable[Waitable]) -> str:

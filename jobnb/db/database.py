@@ -14,12 +14,12 @@ import time
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import psycopg
-from psycopg.types.datetime import TimestampLoader, TimestamptzLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
-from jobnb.db import certificates, isolation, schema
-from jobnb.db.deadline import Watchdog, connect_within
+from jobnb.db import schema
+from jobnb.db.connecting import connect_to_embedded, connect_to_url, read_odd_times
+from jobnb.db.deadline import Watchdog
 from jobnb.db.embedded import EmbeddedServer, embedded_server
 from jobnb.db.kept import KeptConnection
 from jobnb.db.statement import deadline_of, needs_transaction
@@ -31,7 +31,6 @@ from jobnb.threads import DaemonPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from psycopg.adapt import Loader
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
@@ -40,20 +39,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CONNECT_SECONDS = 4.5
-"""How long one attempt to reach a server may take in all, looking its name up included."""
 BROKE_AT_ONCE = 2.0
 """Seconds within which a connection has to break for its query to be run again; later the caller has waited enough."""
-
-_CONNECT_OPTIONS: dict[str, Any] = {
-    "prepare_threshold": None,
-    "connect_timeout": 4,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-    "application_name": "jobnb",
-}
 
 
 class Database:
@@ -274,7 +261,7 @@ class Database:
             use_native_hstore=False,
             **options,
         )
-        event.listen(engine, "connect", _read_odd_times)
+        event.listen(engine, "connect", _prepare)
         event.listen(engine, "checkin", self._close_late)
         return engine
 
@@ -282,22 +269,10 @@ class Database:
         with translated(self.where, self.redact):
             if self.embedded is not None:
                 self.embedded.ensure_running(self)
-                attempt = functools.partial(isolation.connect, **{**self.embedded.conninfo(), **_CONNECT_OPTIONS})
-            else:
-                assert self.url is not None
-                attempt = functools.partial(psycopg.connect, **{**_CONNECT_OPTIONS, **self.url.conninfo()})
-            try:
-                connection: psycopg.Connection[Any] = connect_within(CONNECT_SECONDS, attempt)
-            except psycopg.OperationalError as error:
-                raise self._with_reason(error) from None
-            return connection
-
-    def _with_reason(self, error: psycopg.OperationalError) -> psycopg.OperationalError:
-        # not when the writer tries again and again: it would double the connections
-        if self.url is None or self._schema_checked or "certificate verify failed" not in str(error):
-            return error
-        reason = certificates.reason(self.url)
-        return error if reason is None else psycopg.OperationalError(f"{str(error).strip()} ({reason})")
+                return connect_to_embedded(self.embedded)
+            assert self.url is not None
+            # no explanations when the writer tries again and again: they would double the connections
+            return connect_to_url(self.url, explain=not self._schema_checked)
 
     def _close_late(self, connection: psycopg.Connection[Any] | None, record: ConnectionPoolEntry) -> None:
         """Close a connection that was in use while the others were closed: it has no pool to go back to."""
@@ -337,23 +312,6 @@ def _set_exception(answer: asyncio.Future[R], error: BaseException) -> None:
         answer.set_exception(error)
 
 
-def _read_odd_times(connection: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
+def _prepare(connection: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
     del record
-    connection.adapters.register_loader("timestamp", _tolerant(TimestampLoader))
-    connection.adapters.register_loader("timestamptz", _tolerant(TimestamptzLoader))
-
-
-def _tolerant(loader: type[Loader]) -> type[Loader]:
-    """A loader that reads a time Python can't express (`infinity`, the year 10000, BC) as None.
-
-    One such row, written by another tool, would make a whole listing unreadable.
-    """
-
-    class Tolerant(loader):  # type: ignore[misc, valid-type] # a class made from a parameter
-        def load(self, data: Any) -> Any:
-            try:
-                return super().load(data)
-            except psycopg.DataError:
-                return None
-
-    return Tolerant
+    read_odd_times(connection)

@@ -1,13 +1,16 @@
-"""The columns of `schema.sql`, to build statements with; nothing is ever created from here.
+"""The columns of `schema.sql`, to build statements with, and what many say of them; nothing is ever created from here.
 
-`tests/test_schema.py` compares every name, order and type with a server that has run `schema.sql`.
+`tests/test_service.py` compares names, order and what may be NULL with a server that has run `schema.sql`.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Double,
     Enum,
@@ -17,10 +20,15 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    func,
+    literal,
 )
 from sqlalchemy.dialects.postgresql import JSONB, REAL, VARCHAR
 
 from jobnb.models import JobStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 metadata = MetaData()
 
@@ -97,3 +105,9 @@ values = Table(
     Column("meta", JSONB(none_as_null=True), nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
+
+UTC_NOW: ColumnElement[datetime] = func.timezone("utc", func.clock_timestamp(), type_=DateTime())
+"""This moment, as the columns without a time zone have it."""
+STATUS: ColumnElement[Any] = func.coalesce(jobs.c.status, literal("scheduled", jobs.c.status.type))
+"""The status of a job, also where another program left it out."""
+UNFINISHED = ("scheduled", "in_progress")

@@ -115,14 +115,7 @@ class MonitorApp(Acting):
 
     def get_css_variables(self) -> dict[str, str]:
         """The theme's colours, with one for each state of a job."""
-        found = super().get_css_variables()
-        found.setdefault("foreground-disabled", found["foreground-muted"])  # the themes of 16 colours have none
-        colours = {
-            "scheduled": found["foreground-muted"], "in_progress": found["text-primary"],
-            "done": found["text-success"], "failed": found["text-error"], "timeout": found["text-error"],
-            "cancelled": found["text-warning"], "lost": found["text-secondary"],
-        }  # fmt: skip
-        return {**found, **{f"job-{state}": colour for state, colour in colours.items()}}
+        return themes.with_states(super().get_css_variables())
 
     def on_mount(self) -> None:
         """Dress, and begin to read."""

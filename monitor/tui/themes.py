@@ -1,4 +1,7 @@
-"""The monitor's own two themes; all of Textual's fit as well, as widgets use only names that every theme has."""
+"""The monitor's own two themes, and the colours of states in any theme.
+
+All of Textual's themes fit as well, as widgets use only names that every theme has.
+"""
 
 from __future__ import annotations
 
@@ -66,3 +69,14 @@ LIGHT = Theme(
 
 THEMES = (DARK, LIGHT)
 DEFAULT = DARK.name
+
+
+def with_states(variables: dict[str, str]) -> dict[str, str]:
+    """A theme's CSS variables, with a colour for each state of a job: `job-done`, `job-failed` ..."""
+    found = {"foreground-disabled": variables["foreground-muted"], **variables}  # the themes of 16 colours have none
+    colours = {
+        "scheduled": found["foreground-muted"], "in_progress": found["text-primary"],
+        "done": found["text-success"], "failed": found["text-error"], "timeout": found["text-error"],
+        "cancelled": found["text-warning"], "lost": found["text-secondary"],
+    }  # fmt: skip
+    return {**found, **{f"job-{state}": colour for state, colour in colours.items()}}

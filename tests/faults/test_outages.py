@@ -21,8 +21,7 @@ from waiting import until
 
 import jobnb
 from jobnb.api import default_service
-from jobnb.db import database as database_module
-from jobnb.db import statement
+from jobnb.db import connecting, statement
 
 LASTS = 2.0
 """Seconds of an outage that has a length."""
@@ -231,7 +230,7 @@ async def test_an_explicit_call_during_an_outage_does_not_block_the_event_loop(
     through_proxy: str, proxy: ChaosProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statement, "DEFAULT_DEADLINE", 1.0)
-    monkeypatch.setattr(database_module, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 1.0)
     async with jobnb.JobService() as service:
         await service.count_jobs()
         proxy.mode = Mode.BLACK_HOLE

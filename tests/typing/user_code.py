@@ -33,6 +33,8 @@ def with_the_client() -> None:
     assert_type(job.job, Job)
     assert_type(job.status, JobStatus)
     assert_type(job.progress, float | None)
+    assert_type(job.logs()[0].line, str)
+    assert_type(next(job.logs(follow=True)).line, str)
     assert_type(jobnb.map(train, [1, 2, 3]).results()[0], dict[str, float])
     group = jobnb.map(train, [1, 2, 3])
     assert_type(group[0], JobHandle[dict[str, float]])

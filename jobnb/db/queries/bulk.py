@@ -28,7 +28,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from jobnb.db.queries.change import RETRY_KEEPS, cancel_request
 from jobnb.db.queries.filtering import ACTIVE, conditions
 from jobnb.db.queries.places import (
     NEWEST_FIRST,
@@ -40,6 +39,7 @@ from jobnb.db.queries.places import (
     not_above,
     one_of,
 )
+from jobnb.db.queries.requests import RETRY_KEEPS, cancel_request
 from jobnb.db.rows import SILENT_SECONDS, Mark
 from jobnb.db.statement import statement
 from jobnb.db.tables import jobs, kernels, logs, values

@@ -1,4 +1,4 @@
-"""Queries about the processes that run jobs: who they are, which still live, what they are asked to stop."""
+"""Queries about the processes that run jobs: who they are, which still live, which job one of them takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from jobnb.db.tables import jobs, kernels
+from jobnb.db.tables import STATUS, UNFINISHED, jobs, kernels
+from jobnb.errors import InvalidTransition, JobNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sqlalchemy import Connection
-
-_ACTIVE = ("scheduled", "in_progress")
 
 
 def register(conn: Connection, kernel: dict[str, Any]) -> None:
@@ -35,27 +34,35 @@ def leave(conn: Connection, kernel_id: UUID) -> None:
     conn.execute(update(kernels).where(kernels.c.kernel_id == kernel_id).values(stopped_at=func.now()))
 
 
-def cancel_requests(conn: Connection, kernel_id: UUID) -> list[tuple[UUID, bool]]:
-    """The unfinished jobs of a process that somebody asked to stop, and whether by force."""
-    query = select(jobs.c.job_id, func.coalesce(jobs.c.cancel_force, False)).where(
-        jobs.c.kernel_id == kernel_id, jobs.c.status.in_(_ACTIVE), jobs.c.cancel_requested_at.is_not(None)
-    )
-    return [(row[0], row[1]) for row in conn.execute(query)]
+def take_job(conn: Connection, job_id: UUID, kernel_id: UUID) -> str:
+    """Let one process have an unfinished job that nobody runs; returns the kind of job it is.
 
-
-def retry_requests(conn: Connection, kernel_id: UUID) -> list[tuple[UUID, UUID]]:
-    """The jobs that somebody asked a process to run again: new id, id of the original."""
-    query = select(jobs.c.job_id, jobs.c.retry_of).where(
-        jobs.c.kernel_id == kernel_id, jobs.c.status == "scheduled", jobs.c.retry_of.is_not(None)
-    )
-    return [(row[0], row[1]) for row in conn.execute(query)]
+    Raises:
+        JobNotFound: no such job.
+        InvalidTransition: it has ended, or another process has it.
+    """
+    free = jobs.c.kernel_id.is_(None) | (jobs.c.kernel_id == kernel_id)
+    unfinished = STATUS.in_(UNFINISHED)
+    taken = conn.execute(
+        update(jobs)
+        .where(jobs.c.job_id == job_id, free, unfinished)
+        .values(kernel_id=kernel_id)
+        .returning(jobs.c.job_type)
+    ).scalar()
+    if taken is not None:
+        return str(taken)
+    status = conn.execute(select(STATUS).where(jobs.c.job_id == job_id)).scalar()
+    if status is None:
+        raise JobNotFound(job_id)
+    has_ended = status in ("done", "failed")
+    raise InvalidTransition(job_id, status, "in_progress" if has_ended else "in_progress here, another process has it")
 
 
 def list_kernels(conn: Connection, limit: int = 100) -> list[dict[str, Any]]:
     """The processes that run or ran jobs, newest first, each with how many of its jobs are unfinished."""
     unfinished = (
         select(func.count())
-        .where(jobs.c.kernel_id == kernels.c.kernel_id, jobs.c.status.in_(_ACTIVE))
+        .where(jobs.c.kernel_id == kernels.c.kernel_id, jobs.c.status.in_(UNFINISHED))
         .scalar_subquery()
         .label("unfinished")
     )
@@ -111,6 +118,6 @@ def close_silent(conn: Connection, kernel_id: UUID, heartbeat: datetime) -> list
 
 def heartbeats(conn: Connection) -> list[tuple[UUID, datetime]]:
     """The last sign of life of each process that has unfinished jobs and has not said goodbye."""
-    has_unfinished = exists().where(jobs.c.kernel_id == kernels.c.kernel_id, jobs.c.status.in_(_ACTIVE))
+    has_unfinished = exists().where(jobs.c.kernel_id == kernels.c.kernel_id, jobs.c.status.in_(UNFINISHED))
     query = select(kernels.c.kernel_id, kernels.c.heartbeat).where(kernels.c.stopped_at.is_(None), has_unfinished)
     return [(row[0], row[1]) for row in conn.execute(query)]
