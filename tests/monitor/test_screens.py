@@ -36,7 +36,7 @@ async def test_jobs_wide() -> None:
     async with drive(size=(180, 45)) as driver:
         await driver.press("j", "j", "space", "space")
         await still(driver)
-        compare(driver, "jobs_wide")
+        await compare(driver, "jobs_wide")
 
 
 async def test_jobs_with_details() -> None:
@@ -45,25 +45,25 @@ async def test_jobs_with_details() -> None:
         await driver.sees("Traceback (most recent call last)")
         await driver.sees("KeyError")
         await still(driver)
-        compare(driver, "jobs_with_details")
+        await compare(driver, "jobs_with_details")
 
 
 async def test_jobs_medium() -> None:
     async with drive(size=(100, 30)) as driver:
         await still(driver)
-        compare(driver, "jobs_medium")
+        await compare(driver, "jobs_medium")
 
 
 async def test_jobs_small() -> None:
     async with drive(size=(60, 20)) as driver:
         await still(driver)
-        compare(driver, "jobs_small")
+        await compare(driver, "jobs_small")
 
 
 async def test_jobs_tiny() -> None:
     async with drive(size=(40, 12)) as driver:
         await still(driver)
-        compare(driver, "jobs_tiny")
+        await compare(driver, "jobs_tiny")
 
 
 async def test_details_of_a_running_job() -> None:
@@ -71,28 +71,28 @@ async def test_details_of_a_running_job() -> None:
         await driver.press("j", "j", "j", "j", "enter")
         await driver.sees("epoch 40/40")
         await driver.sees("Log 40")
-        compare(driver, "details_running")
+        await compare(driver, "details_running")
 
 
 async def test_errors() -> None:
     async with drive(size=(140, 24)) as driver:
         await driver.press("x")
         await driver.sees("newest ")
-        compare(driver, "errors")
+        await compare(driver, "errors")
 
 
 async def test_types() -> None:
     async with drive(size=(140, 24)) as driver:
         await driver.press("T")
         await driver.sees("half of 900")
-        compare(driver, "types")
+        await compare(driver, "types")
 
 
 async def test_kernels() -> None:
     async with drive(size=(140, 24)) as driver:
         await driver.press("w")
         await driver.sees("5 jobs run and 2 wait")
-        compare(driver, "kernels")
+        await compare(driver, "kernels")
 
 
 async def test_no_database() -> None:
@@ -102,10 +102,10 @@ async def test_no_database() -> None:
         source.link_state = replace(source.link_state, status=LinkStatus.DOWN, retry_in=None)
         await driver.sees("no database")
         await still(driver)
-        compare(driver, "no_database")
+        await compare(driver, "no_database")
 
 
 async def test_light() -> None:
     async with drive(size=(100, 24), theme="jobnb-light") as driver:
         await still(driver)
-        compare(driver, "light")
+        await compare(driver, "light")
