@@ -158,6 +158,7 @@ async def test_p_holds_everything_still() -> None:
     async with drive(source) as driver:
         await driver.press("p")
         await driver.sees("held")
+        await driver.pilot.pause(IDLE)  # a look whose time was set before still comes
         asked = source.calls["window"]
         await driver.pilot.pause(0.7)
         assert source.calls["window"] == asked

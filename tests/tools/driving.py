@@ -62,7 +62,7 @@ class Driver:
         for _ in range(HOPS):
             # a widget that is taken away meanwhile answers no more
             with suppress(WaitForScreenTimeout):
-                await self.pilot._wait_for_screen(1.0)
+                await self.pilot._wait_for_screen(0.5)
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until it is so."""
