@@ -55,7 +55,7 @@ while runtime.executions.active and time.monotonic() < deadline:
 assert interrupts > 10, interrupts
 assert not runtime.executions.active, f"{len(runtime.executions.active)} jobs neither run nor end"
 assert sum(handle.result(10) for handle in handles) == len(handles)
-runtime.recorder.settle(20)
+runtime.recorder.settle(60)
 assert len(jobnb.jobs(status="done", limit=10**6)) > len(handles)
 assert jobnb.jobs(status="scheduled") == jobnb.jobs(status="in_progress") == []
 """
@@ -119,7 +119,7 @@ def test_an_interrupt_while_the_spool_is_written_loses_no_event_of_any_thread(
         recorder.put_all([a_job()])
     recorder.mend()
     assert told.is_set()
-    recorder.settle(10)
+    recorder.settle(60)
     assert recorder.waiting == 0
     assert stored(database_url) == 2
 
@@ -142,7 +142,7 @@ def test_an_interrupt_before_the_writer_is_woken_is_made_good(
     with pytest.raises(KeyboardInterrupt):
         recorder.put_all([a_job()])
     recorder.mend()
-    recorder.settle(10)
+    recorder.settle(60)
     assert stored(database_url) == 1
 
 

@@ -49,7 +49,7 @@ running = [jobnb.submit(slow, name="running") for _ in range(2)]
 queued = [jobnb.submit(work, 100 + n, name="queued") for n in range(3)]
 while not all(one.running() for one in running):
     pass
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 print("ready", flush=True)
 for line in sys.stdin:
     match line.strip():
@@ -58,7 +58,7 @@ for line in sys.stdin:
         case "release":
             release.set()
             print([one.result() for one in running], flush=True)
-            jobnb.api.default_service().runtime.recorder.settle(30)
+            jobnb.api.default_service().runtime.recorder.settle(60)
             print("stored", flush=True)
 """
 

@@ -25,7 +25,7 @@ running = [jobnb.submit(threading.Event().wait, name="running") for _ in range(2
 queued = [jobnb.submit(int, name="queued") for _ in range(3)]
 while not all(one.running() for one in running):
     pass
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 """
 
 

@@ -46,7 +46,7 @@ running = [jobnb.submit(endless, name="running") for _ in range(2)]
 waiting = [jobnb.submit(queued, name="queued") for _ in range(20)]
 while not all(one.running() for one in running):
     pass
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 print("ready", flush=True)
 sys.stdin.readline()
 """
@@ -174,7 +174,7 @@ def test_an_interrupt_ends_a_script_like_any_other_exception(direct_url: str, ho
     until(lambda: "S" in Path(f"/proc/{script.process.pid}/stat").read_text())
     time.sleep(0.2)
     script.signal(signal.SIGINT)
-    script.process.communicate(timeout=20)
+    script.process.communicate(timeout=60)
     assert script.process.returncode == -signal.SIGINT or script.process.returncode == 1
     assert "stopped waiting" in script.errors.read_text()
     assert by_name(direct_url) == TRUE_ROWS
@@ -333,7 +333,7 @@ def test_closing_while_the_writer_waits_for_a_dead_connection_frees_nothing_unde
     service = jobnb.SyncJobService()
     runtime = service.runtime
     assert service.submit(int, 1).result() == 1
-    runtime.recorder.settle(10)
+    runtime.recorder.settle(60)
     proxy.mode = Mode.BLACK_HOLE
     assert service.submit(int, 2).result() == 2
     until(lambda: runtime.database._writing.in_use)

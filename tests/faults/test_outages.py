@@ -277,7 +277,7 @@ def test_records_whose_answer_was_lost_are_stored_once(through_proxy: str, proxy
             jobs.append(jobnb.submit(time.sleep, 0.05))
             time.sleep(0.01)
     assert all(job.wait(20) for job in jobs)
-    default_service().runtime.recorder.settle(20)
+    default_service().runtime.recorder.settle(60)
     report = audit.report(through_proxy)
     assert report.is_clean, report
     assert report.done == len(jobs)

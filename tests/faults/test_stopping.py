@@ -84,7 +84,7 @@ def test_a_running_job_is_stopped(
 ) -> None:
     job = jobnb.submit(work)
     assert begun.wait(10)
-    default_service().runtime.recorder.settle(10)
+    default_service().runtime.recorder.settle(60)
     way(job, force)
     asked = time.monotonic()
     assert job.wait(10)
@@ -105,7 +105,7 @@ def test_a_queued_job_never_starts(way: Way, connected: str) -> None:
     ran: list[int] = []
     release = threading.Event()
     first, second = jobnb.submit(release.wait), jobnb.submit(ran.append, 1)
-    default_service().runtime.recorder.settle(10)
+    default_service().runtime.recorder.settle(60)
     way(second, False)
     assert second.wait(5)
     release.set()
@@ -242,7 +242,7 @@ def test_force_never_hits_anything_but_the_function(connected: str, monkeypatch:
     assert outcomes.keys() <= {"True cancelled", "True done", "False done"}
     assert not outside
     assert jobnb.map(str, range(50)).results(10) == [str(number) for number in range(50)]
-    default_service().runtime.recorder.settle(20)
+    default_service().runtime.recorder.settle(60)
     report = audit.report(connected)
     assert report.is_clean, report
     assert report.rows == 650
@@ -311,7 +311,7 @@ def test_cancelling_while_the_database_is_away_stops_the_job_and_is_recorded_lat
     deafer = jobnb.submit(release.wait)
     job = jobnb.submit(listening)
     assert begun.wait(5)
-    default_service().runtime.recorder.settle(10)
+    default_service().runtime.recorder.settle(60)
     proxy.mode = Mode.BLACK_HOLE
     for one in (job, deafer):
         asked = time.monotonic()
