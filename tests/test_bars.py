@@ -108,7 +108,7 @@ def test_without_a_total_there_is_a_count_and_no_fraction(look: Any) -> None:
     assert look.seen == [(None, "0"), (None, "1")]
 
 
-def test_a_bar_by_hand_in_bytes(look: Any) -> None:
+def test_a_bar_by_hand_counts_in_bytes(look: Any) -> None:
     def load() -> None:
         with tqdm.tqdm(total=4_000_000, unit="B", unit_scale=True, desc="load", mininterval=0) as bar:
             for _ in range(2):
@@ -119,7 +119,7 @@ def test_a_bar_by_hand_in_bytes(look: Any) -> None:
     assert look.seen == [(0.25, "load 1.00MB/4.00MB"), (0.5, "load 2.00MB/4.00MB")]
 
 
-def test_pandas_apply(look: Any) -> None:
+def test_a_bar_of_pandas_is_the_jobs_progress(look: Any) -> None:
     tqdm.auto.tqdm.pandas(desc="rows", mininterval=0)
 
     def double(number: int) -> int:
@@ -130,7 +130,7 @@ def test_pandas_apply(look: Any) -> None:
     assert look.seen == [(n / 4, f"rows {n}/4") for n in range(1, 5)]
 
 
-async def test_asyncio_bars() -> None:
+async def test_a_bar_over_coroutines_is_the_jobs_progress() -> None:
     async def work() -> list[int]:
         waiting = [tqdm.asyncio.tqdm(iter(()), disable=True)] and [_later(n) for n in range(3)]
         return [await one for one in tqdm.asyncio.tqdm.as_completed(waiting, desc="all")]
@@ -144,7 +144,7 @@ async def _later(number: int) -> int:
     return number
 
 
-def test_a_subclass_with_methods_of_its_own(look: Any) -> None:
+def test_a_subclass_with_methods_of_its_own_is_followed(look: Any) -> None:
     class UpTo(tqdm.auto.tqdm):
         def __init__(self, total: int) -> None:
             super().__init__(total=total, mininterval=0)
@@ -270,7 +270,7 @@ def test_outside_of_jobs_everything_is_drawn(capsys: pytest.CaptureFixture[str])
     assert type(rich.progress.Progress()) is rich.progress.Progress
 
 
-def test_rich_track(look: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_of_rich_is_the_jobs_progress_and_draws_nothing(look: Any, capfd: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
         for _ in rich.progress.track(range(3), "[red]fit[/red]"):
             time.sleep(0.11)
@@ -283,7 +283,7 @@ def test_rich_track(look: Any, capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_rich_progress_with_several_tasks(look: Any) -> None:
+def test_the_task_with_a_total_is_the_fraction_and_the_others_are_told(look: Any) -> None:
     def work() -> None:
         with rich.progress.Progress() as display:
             outer, inner = display.add_task("files", total=2), display.add_task("bytes", total=None)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from sqlalchemy import Connection
+from waiting import in_time, not_slow
 
 import jobnb
 from jobnb.db import isolation, launcher
@@ -204,7 +205,7 @@ def test_joining_again_costs_well_under_a_millisecond(joined: EmbeddedServer) ->
         before = time.perf_counter()
         joined.ensure_running()
         costs.append(time.perf_counter() - before)
-    assert sorted(costs)[100] < 0.0005
+    not_slow(sorted(costs)[100], 0.0005)
 
 
 def test_the_last_client_stops_the_server_and_the_data_stay(shared: Path) -> None:
@@ -528,7 +529,7 @@ def test_a_server_that_can_t_start_is_reported_at_once_with_its_log(shared: Path
     try:
         with pytest.raises(DatabaseUnavailable, match="no_such_setting"):
             EmbeddedServer(shared).ensure_running()
-        assert time.monotonic() - before < 10
+        in_time(before, 10)
     finally:
         settings.write_text(kept)
 

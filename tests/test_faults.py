@@ -86,14 +86,14 @@ def work(number):
     time.sleep(0.001)
     return number
 jobnb.submit(work, -1).result()
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 print("ready", flush=True)
 sys.stdin.readline()
 began = time.monotonic()
 handles = [jobnb.submit(work, number) for number in range(200)]
 assert [handle.result(30) for handle in handles] == list(range(200))
 print(time.monotonic() - began, flush=True)
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 print("stored", flush=True)
 """
 
@@ -310,7 +310,7 @@ def test_a_document_that_vanished_costs_one_reference_and_no_job(host_documents:
         after = [jobnb.submit(int, number) for number in range(150)]
         connection.execute("DELETE FROM documents")
     assert [handle.result(10) for handle in before + after] == [*range(150), *range(150)]
-    default_service().runtime.recorder.settle(20)
+    default_service().runtime.recorder.settle(60)
     rows = {row[0]: row for row in rows_of(host_documents)}
     assert len(rows) == 301
     assert {rows[handle.job_id][2]["result"] for handle in before + after} == set(range(150))
@@ -331,7 +331,7 @@ def test_a_record_that_is_refused_in_every_form_goes_to_the_dead_letters(
     events.insert(150, Event(EventKind.NEW, poison, 1, f'"job_type":"{"x" * 60}"'))
     with caplog.at_level(logging.ERROR, "jobnb"):
         recorder.put_all(events)
-        recorder.settle(20)
+        recorder.settle(60)
     stored = {str(row[0]) for row in rows_of(host_documents)}
     assert stored == {event.job_id for event in events} - {poison}
     (letter,) = [json.loads(line) for line in recorder.dead_letters.read_text().splitlines()]
@@ -339,7 +339,7 @@ def test_a_record_that_is_refused_in_every_form_goes_to_the_dead_letters(
     assert poison in caplog.text
     assert str(recorder.dead_letters) in caplog.text
     recorder.put(Event(EventKind.NEW, new_id_text(), 1, '"job_type":"good"'))
-    recorder.settle(20)
+    recorder.settle(60)
     assert len(rows_of(host_documents)) == 301
 
 
@@ -369,7 +369,7 @@ def test_an_event_brought_while_another_thread_writes_the_spool_is_not_forgotten
         go_on.set()
         writing.join()
         assert told.wait(2), "nobody took the event along, nor told its job that it is safe"
-        recorder.settle(10)
+        recorder.settle(60)
         assert recorder.waiting == 0
     finally:
         go_on.set()

@@ -59,7 +59,7 @@ while runtime.executions.are_active and time.monotonic() < deadline:
 assert interrupts > 10, interrupts
 assert not runtime.executions.are_active, f"{len(list(runtime.executions.unfinished()))} jobs neither run nor end"
 assert sum(handle.result(10) for handle in handles) == len(handles)
-runtime.recorder.settle(20)
+runtime.recorder.settle(60)
 assert len(jobnb.jobs(status="done", limit=10**6)) > len(handles)
 assert jobnb.jobs(status="scheduled") == jobnb.jobs(status="in_progress") == []
 """
@@ -123,7 +123,7 @@ def test_an_interrupt_while_the_spool_is_written_loses_no_event_of_any_thread(
         recorder.put_all([a_job()])
     recorder.mend()
     assert told.is_set()
-    recorder.settle(10)
+    recorder.settle(60)
     assert recorder.waiting == 0
     assert stored(database_url) == 2
 
@@ -146,7 +146,7 @@ def test_an_interrupt_before_the_writer_is_woken_is_made_good(
     with pytest.raises(KeyboardInterrupt):
         recorder.put_all([a_job()])
     recorder.mend()
-    recorder.settle(10)
+    recorder.settle(60)
     assert stored(database_url) == 1
 
 
@@ -198,9 +198,8 @@ def test_a_destructor_may_submit_a_job_in_the_midst_of_a_submit() -> None:
     for _ in range(1000):
         Sleeper(lambda: handles.append(jobnb.submit(int)))
         handles.append(jobnb.submit(int))
-    gc.collect()
-    # another thread may be in the midst of a collection, whose destructors run there
-    until(lambda: len(handles) == 2000, why="destructors did not submit")
+    # a collection that another thread has begun is that thread's to end
+    until(lambda: gc.collect() >= 0 and len(handles) == 2000)
     assert {handle.result(20) for handle in handles} == {0}
 
 

@@ -48,7 +48,7 @@ def work(first: int, second: int = 0) -> int:
     return first + second
 
 
-async def test_manual_job_management(client: str) -> None:
+async def test_a_job_is_managed_by_hand_from_a_coroutine(client: str) -> None:
     service = JobService()
     try:
         await service.init_database()

@@ -63,7 +63,7 @@ def rows(url: str, query: str, *parameters: Any) -> list[Any]:
 # -- the examples
 
 
-def test_manual_job_management(client: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_of_managing_a_job_by_hand_runs(client: str, capsys: pytest.CaptureFixture[str]) -> None:
     async def your_processing_function() -> int:
         await asyncio.sleep(0)
         return 42
@@ -127,7 +127,7 @@ def test_the_examples_work_on_a_database_with_nothing_in_it(
     assert rows(empty_url, "SELECT job_id, status::text FROM jobs") == [(job.job_id, "scheduled")]
 
 
-def test_using_the_thread_pool(client: str) -> None:
+def test_the_example_of_the_thread_pool_runs(client: str) -> None:
     arg1, arg2 = 20, 22
     seen: list[str] = []
 
@@ -166,7 +166,7 @@ def test_using_the_thread_pool(client: str) -> None:
     assert rows(client, "SELECT status::text, result FROM jobs") == [("done", {"result": 42})]
 
 
-def test_using_the_decorator(client: str) -> None:
+def test_the_example_of_the_decorator_runs(client: str) -> None:
     async def perform_ocr_processing() -> list[str]:
         await asyncio.sleep(0)
         return ["a", "b"]
@@ -189,7 +189,7 @@ def test_using_the_decorator(client: str) -> None:
     assert found == [("document_processing", "done", {"result": ["a", "b"]}, False)]
 
 
-def test_using_the_decorator_on_a_plain_function(client: str) -> None:
+def test_the_decorator_runs_a_plain_function_too(client: str) -> None:
     document = uuid.uuid4()
     threads: list[threading.Thread] = []
 
@@ -207,7 +207,7 @@ def test_using_the_decorator_on_a_plain_function(client: str) -> None:
     assert found == [("done", {"result": 8}, document)]
 
 
-def test_document_processing(client: str) -> None:
+def test_the_example_of_processing_documents_runs(client: str) -> None:
     document_uuid = uuid.uuid4()
 
     async def perform_ocr(document_path: str) -> str:
@@ -246,7 +246,7 @@ def test_document_processing(client: str) -> None:
     ]
 
 
-def test_data_analysis(client: str) -> None:
+def test_the_example_of_analysing_data_runs(client: str) -> None:
     def perform_data_analysis(dataset: str, records: int) -> dict[str, Any]:
         return {"dataset": dataset, "mean": records / 4}
 
@@ -290,7 +290,7 @@ def test_data_analysis(client: str) -> None:
     assert found == [("done", {"analysis": value}, {"dataset": "user_behavior", "records": 10000})]
 
 
-def test_batch_processing_with_one_failing_item(client: str) -> None:
+def test_the_example_of_a_batch_goes_on_after_an_item_that_fails(client: str) -> None:
     def process_single_job(job_id: uuid.UUID) -> str:
         ((job_type,),) = rows(client, "SELECT job_type FROM jobs WHERE job_id = %s", job_id)
         if job_type == "bad":
@@ -345,7 +345,7 @@ def test_batch_processing_with_one_failing_item(client: str) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_error_handling(client: str, caplog: pytest.LogCaptureFixture, fails: bool) -> None:
+def test_the_example_of_handling_errors_runs(client: str, caplog: pytest.LogCaptureFixture, fails: bool) -> None:
     logger = logging.getLogger("example")
 
     async def your_function() -> int:

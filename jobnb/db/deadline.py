@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from jobnb.errors import DatabaseUnavailable
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -88,7 +86,7 @@ def connect_within(seconds: float, connect: Callable[[], Any]) -> Any:
     in a thread of its own. A connection that comes late is closed.
 
     Raises:
-        DatabaseUnavailable: no connection in time.
+        TimeoutError: no connection in time.
     """
     answer: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     late = threading.Event()
@@ -109,7 +107,7 @@ def connect_within(seconds: float, connect: Callable[[], Any]) -> Any:
         connection, error = answer.get(timeout=seconds)
     except Empty:
         late.set()
-        raise DatabaseUnavailable(f"no connection within {seconds:g} s") from None
+        raise TimeoutError(f"no connection within {seconds:g} s") from None
     if error is not None:
         raise error
     return connection

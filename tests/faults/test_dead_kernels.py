@@ -20,7 +20,7 @@ import pytest
 from chaos_proxy import ChaosProxy, Mode
 from children import CHECKOUT, Child
 from private_server import PrivateServer
-from waiting import until
+from waiting import in_time, until
 
 import jobnb
 from jobnb.api import default_service
@@ -49,7 +49,7 @@ running = [jobnb.submit(slow, name="running") for _ in range(2)]
 queued = [jobnb.submit(work, 100 + n, name="queued") for n in range(3)]
 while not all(one.running() for one in running):
     pass
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 print("ready", flush=True)
 for line in sys.stdin:
     match line.strip():
@@ -58,7 +58,7 @@ for line in sys.stdin:
         case "release":
             release.set()
             print([one.result() for one in running], flush=True)
-            jobnb.api.default_service().runtime.recorder.settle(30)
+            jobnb.api.default_service().runtime.recorder.settle(60)
             print("stored", flush=True)
 """
 
@@ -98,7 +98,7 @@ def test_a_process_that_runs_notices_within_a_second_that_another_one_died(
     worker.process.wait(20)
     died = time.monotonic()
     until(lambda: states(connected) == AFTER_DEATH)
-    assert time.monotonic() - died < 2.5  # a second, and what a busy machine adds
+    in_time(died, 2.5)  # a second, and what a busy machine adds
     with psycopg.connect(connected) as connection:
         query = "SELECT DISTINCT error_message, finished_at IS NOT NULL FROM jobs WHERE error_kind = 'lost'"
         (said,) = connection.execute(query).fetchall()
@@ -137,7 +137,7 @@ def test_a_monitor_that_runs_notices_within_a_second(connected: str, home: Path,
         worker.kill()
         died = time.monotonic()
         until(lambda: source.overview() and states(connected) == AFTER_DEATH)
-        assert time.monotonic() - died < 2.5
+        in_time(died, 2.5)
     finally:
         source.close()
 

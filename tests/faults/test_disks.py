@@ -106,7 +106,7 @@ def test_a_full_disk_of_the_server_is_waited_for(
 SMALL_FILES = """
 import resource, sys, time, jobnb, jobnb.api
 jobnb.submit(int).result()
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -117,7 +117,7 @@ jobs = [jobnb.submit(work, number) for number in range(200)]
 assert [job.result(30) for job in jobs] == ["x" * 100 + str(number) for number in range(200)]
 print("ran", flush=True)
 sys.stdin.readline()
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 print("stored", flush=True)
 """
 
@@ -150,7 +150,7 @@ def test_a_spool_that_somebody_deleted_is_there_again_with_all_it_held(
     script = """
 import sys, threading, jobnb, jobnb.api
 jobnb.submit(int).result()
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 print("ready", flush=True)
 for line in sys.stdin:
     jobs = jobnb.map(int, range(50))
@@ -185,7 +185,7 @@ for line in sys.stdin:
 PENDING = """
 import sys, threading, jobnb, jobnb.api
 jobnb.submit(int).result()
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 print("ready", flush=True)
 sys.stdin.readline()
 jobs = [jobnb.submit(str, number) for number in range(100)]
@@ -345,7 +345,7 @@ def test_a_home_that_vanishes_for_good_is_told_once_and_jobs_go_on(
         until(lambda: "this process's lock" in caplog.text)
         time.sleep(1.2)  # and again, and again
         assert jobnb.submit(int, 2).result() == 2
-        default_service().runtime.recorder.settle(10)
+        default_service().runtime.recorder.settle(60)
     assert caplog.text.count("this process's lock") == 1
     assert caplog.text.count("can't write the spool") <= 1
     assert "Traceback" not in caplog.text

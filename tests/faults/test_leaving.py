@@ -20,7 +20,7 @@ import pytest
 from chaos_proxy import ChaosProxy, Mode
 from children import CHECKOUT, Child
 from private_server import PrivateServer, children_of
-from waiting import until
+from waiting import in_time, not_slow, until
 
 import jobnb
 from jobnb.db.embedded import EmbeddedServer
@@ -29,8 +29,8 @@ Start = Callable[..., Child]
 
 GRACE = 2.0
 """What JOBNB_EXIT_GRACE is by default."""
-BUSY = 12.0
-"""Seconds that a very busy machine adds to ending a Python process."""
+BUSY = 5.0
+"""Seconds that a busy machine adds to ending a Python process."""
 
 LEAVING = """
 import os, sys, threading, time, jobnb, jobnb.api
@@ -46,7 +46,7 @@ running = [jobnb.submit(endless, name="running") for _ in range(2)]
 waiting = [jobnb.submit(queued, name="queued") for _ in range(20)]
 while not all(one.running() for one in running):
     pass
-jobnb.api.default_service().runtime.recorder.settle(30)
+jobnb.api.default_service().runtime.recorder.settle(60)
 print("ready", flush=True)
 sys.stdin.readline()
 """
@@ -77,7 +77,8 @@ def test_a_script_that_ends_waits_for_the_grace_only_and_leaves_true_rows(
     script.tell()
     began = time.monotonic()
     script.end(code=code)
-    assert GRACE * 0.9 < time.monotonic() - began < GRACE + BUSY
+    assert time.monotonic() - began > GRACE * 0.9
+    in_time(began, GRACE + BUSY)
     assert by_name(direct_url) == TRUE_ROWS
     said = script.errors.read_text()
     assert "A QUEUED JOB RAN" not in said
@@ -99,7 +100,7 @@ def test_a_script_that_ends_while_the_database_is_away_leaves_the_rest_to_the_ne
     script.tell()
     began = time.monotonic()
     script.end()
-    assert time.monotonic() - began < 2 * GRACE + 1.5 + BUSY  # for the jobs, for the database, for the last threads
+    in_time(began, 2 * GRACE + 1.5 + BUSY)  # for the jobs, for the database, for the last threads
     proxy.cut()
     proxy.mode = Mode.PASS
     monkeypatch.setenv("DATABASE_URL", url)
@@ -184,7 +185,7 @@ def test_a_script_that_ends_while_its_embedded_server_is_frozen_does_not_wait_fo
         script.tell()
         began = time.monotonic()
         script.end()
-        assert time.monotonic() - began < 2 * GRACE + 1.5 + BUSY
+        in_time(began, 2 * GRACE + 1.5 + BUSY)
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
@@ -207,7 +208,7 @@ def test_the_grace_can_be_set(direct_url: str, home: Path, child: Start) -> None
     script.tell()
     began = time.monotonic()
     script.end()
-    assert time.monotonic() - began < BUSY
+    in_time(began, BUSY)
 
 
 def test_a_script_without_jobs_ends_at_once(direct_url: str, home: Path, child: Start) -> None:
@@ -216,7 +217,7 @@ def test_a_script_without_jobs_ends_at_once(direct_url: str, home: Path, child: 
     assert script.line() == "ready"
     began = time.monotonic()
     script.end()
-    assert time.monotonic() - began < BUSY
+    in_time(began, BUSY)
     assert [status for _, status, _ in by_name(direct_url)] == ["done"]
 
 
@@ -227,7 +228,7 @@ def test_an_interrupt_ends_a_script_like_any_other_exception(direct_url: str, ho
     until(lambda: "S" in Path(f"/proc/{script.process.pid}/stat").read_text())
     time.sleep(0.2)
     script.signal(signal.SIGINT)
-    script.process.communicate(timeout=20)
+    script.process.communicate(timeout=60)
     assert script.process.returncode == -signal.SIGINT or script.process.returncode == 1
     assert "stopped waiting" in script.errors.read_text()
     assert by_name(direct_url) == TRUE_ROWS
@@ -257,7 +258,7 @@ print("ready", flush=True)
     assert script.line() == "ready"
     began = time.monotonic()
     script.end()
-    assert time.monotonic() - began < GRACE + BUSY
+    in_time(began, GRACE + BUSY)
     assert audit.report(direct_url)[:4] == (3, 0, 0, 3)
 
 
@@ -267,12 +268,12 @@ def test_a_run_of_pytest_ends(direct_url: str, home: Path, tmp_path: Path) -> No
         "def test_job():\n    assert jobnb.submit(int, '7').result() == 7\n"
         "def test_forgotten():\n    jobnb.submit(threading.Event().wait)\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "test_user.py")]
+    command = [sys.executable, "-m", "pytest", "-q", str(tmp_path / "test_user.py")]
     variables = {**os.environ, "DATABASE_URL": direct_url, "PYTHONPATH": str(CHECKOUT)}
     began = time.monotonic()
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert "2 passed" in done.stdout
-    assert time.monotonic() - began < GRACE + 3 + BUSY
+    in_time(began, GRACE + 3 + BUSY)
     assert audit.report(direct_url)[:4] == (2, 1, 0, 1)
 
 
@@ -348,7 +349,8 @@ def test_closing_a_service_waits_for_the_grace_and_says_the_truth_about_what_sti
     queued = service.submit(int, name="queued")
     began = time.monotonic()
     service.close(grace=0.3)
-    assert 0.25 < time.monotonic() - began < 1.5
+    assert time.monotonic() - began > 0.25
+    in_time(began, 1.5)
     with pytest.raises(jobnb.ServiceClosed):
         service.submit(int)
     assert queued.job.error_message == "cancelled before it started"
@@ -371,8 +373,9 @@ async def test_closing_an_async_service_does_not_block_the_loop(connected: str) 
         tick = time.perf_counter()
         await asyncio.sleep(0.005)
         longest = max(longest, time.perf_counter() - tick)
-    assert 0.4 < time.monotonic() - began < 2
-    assert longest < 0.25
+    assert time.monotonic() - began > 0.4
+    in_time(began, 2)
+    not_slow(longest, 0.25)
     release.set()
     assert await asyncio.wrap_future(future) is True
     until(lambda: audit.report(connected).done == 1)
@@ -384,7 +387,7 @@ def test_closing_while_the_writer_waits_for_a_dead_connection_frees_nothing_unde
     service = jobnb.SyncJobService()
     runtime = service.runtime
     assert service.submit(int, 1).result() == 1
-    runtime.recorder.settle(10)
+    runtime.recorder.settle(60)
     proxy.mode = Mode.BLACK_HOLE
     assert service.submit(int, 2).result() == 2
     until(lambda: runtime.database._writing.in_use)
@@ -405,7 +408,7 @@ def test_closing_a_service_during_an_outage_ends_within_its_grace(through_proxy:
     assert job.result() == 2
     began = time.monotonic()
     service.close(grace=0.5)
-    assert time.monotonic() - began < 0.5 + 2 * GRACE + BUSY
+    in_time(began, 0.5 + 2 * GRACE + BUSY)
     proxy.cut()
     proxy.mode = Mode.PASS
     jobnb.jobs()

@@ -14,7 +14,7 @@ import pytest
 from children import CHECKOUT
 from private_server import PrivateServer
 from test_spec import HOST_TABLES, SPEC_COLUMNS, SPEC_DDL
-from waiting import until
+from waiting import in_time, until
 
 import jobnb
 from jobnb.db import schema, tables
@@ -53,14 +53,13 @@ def test_a_million_rows_of_the_framework_are_upgraded_in_seconds_where_they_are(
     began = time.monotonic()
     with jobnb.SyncJobService(private_server.url(framework)) as service:
         service.init_database()
-        took = time.monotonic() - began
-        assert took < 50, took  # seconds, nearly all of it indexes; a busy machine takes longer
+        in_time(began, 50)  # nearly all of it indexes
         assert (private_server.ask(CHECKSUM, framework), private_server.ask(FILE, framework)) == before
         assert service.submit(int, 5).result(20) == 5
         assert service.count_jobs() == 1_000_001
         began = time.monotonic()
         service.init_database()
-        assert time.monotonic() - began < 1
+        in_time(began, 1)
     # programs that know only the framework's columns go on working
     insert = f"INSERT INTO jobs ({', '.join(SPEC_COLUMNS[2:4])}) VALUES ('old program', 'in_progress') RETURNING job_id"
     job_id = private_server.ask(insert, framework)

@@ -17,7 +17,7 @@ import pytest
 from chaos_proxy import ChaosProxy, Mode
 from load import Load
 from private_server import PrivateServer
-from waiting import until
+from waiting import in_time, not_slow, until
 
 import jobnb
 from jobnb.api import default_service
@@ -176,8 +176,8 @@ def test_no_row_is_lost_or_wrong_and_no_job_waits(
     assert dict(values) == {f"job {number}": load.value(number) for number in range(300)}
     for waits in (load.submits, load.ends):
         # a busy machine makes some threads wait for their turn; who waited for the database waited far longer
-        assert sorted(waits)[280] < LONGEST_WAIT
-        assert max(waits) < LASTS / 2
+        not_slow(sorted(waits)[280], LONGEST_WAIT)
+        not_slow(max(waits), LASTS / 2)
     assert len(caplog.records) <= 2, caplog.text
 
 
@@ -194,7 +194,7 @@ def test_a_server_that_froze_is_left_after_the_deadline_and_not_waited_for_by_tc
     began = time.monotonic()
     with pytest.raises(jobnb.DatabaseUnavailable):
         jobnb.jobs()
-    assert time.monotonic() - began < 10.5  # whatever it was doing when the server froze
+    in_time(began, 10.5)  # whatever it was doing when the server froze
     private_server.thaw()
     load.finish()
     assert audit.report(through_proxy).is_clean
@@ -221,7 +221,7 @@ def test_an_explicit_call_during_an_outage_says_so_within_its_deadline(
             for answer in [pool.submit(call) for call in calls]:
                 with pytest.raises(jobnb.DatabaseUnavailable, match=r"127\.0\.0\.1"):
                     answer.result()
-            assert time.monotonic() - began < 10.5
+            in_time(began, 10.5)
         proxy.mode = Mode.PASS
         assert service.complete_job(job.job_id, {"rows": 1}).status == "done"
 
@@ -241,7 +241,7 @@ async def test_an_explicit_call_during_an_outage_does_not_block_the_event_loop(
             await asyncio.sleep(0.01)
             longest = max(longest, time.perf_counter() - began)
         assert {type(call.exception()) for call in calls} == {jobnb.DatabaseUnavailable}
-        assert longest < 0.5
+        not_slow(longest, 0.5)
         proxy.mode = Mode.PASS
         proxy.cut()
         assert await service.get_all_jobs() == []
@@ -276,7 +276,7 @@ def test_records_whose_answer_was_lost_are_stored_once(through_proxy: str, proxy
             jobs.append(jobnb.submit(time.sleep, 0.05))
             time.sleep(0.01)
     assert all(job.wait(20) for job in jobs)
-    default_service().runtime.recorder.settle(20)
+    default_service().runtime.recorder.settle(60)
     report = audit.report(through_proxy)
     assert report.is_clean, report
     assert report.done == len(jobs)
@@ -329,5 +329,5 @@ def test_the_first_use_fails_at_once_and_with_words_and_tries_no_more_than_twice
     began = time.monotonic()
     with pytest.raises(jobnb.DatabaseUnavailable, match=r"no answer from 127\.0\.0\.1"):
         jobnb.submit(int)
-    assert time.monotonic() - began < 1.0
+    in_time(began, 1.0)
     assert proxy.accepted <= 2

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from chaos_proxy import ChaosProxy, Mode
 from children import CHECKOUT
-from waiting import until
+from waiting import in_time, until
 
 import jobnb
 from jobnb.api import default_service
@@ -84,11 +84,11 @@ def test_a_running_job_is_stopped(
 ) -> None:
     job = jobnb.submit(work)
     assert begun.wait(10)
-    default_service().runtime.recorder.settle(10)
+    default_service().runtime.recorder.settle(60)
     way(job, force)
     asked = time.monotonic()
     assert job.wait(10)
-    assert time.monotonic() - asked < 1.5
+    in_time(asked, 1.5)
     row = job.refresh()
     assert (row.status, row.error_kind) == ("failed", "cancelled")
     assert row.cancel_requested_at is not None or way is by_handle  # it may have ended before that could be written
@@ -105,7 +105,7 @@ def test_a_queued_job_never_starts(way: Way, connected: str) -> None:
     ran: list[int] = []
     release = threading.Event()
     first, second = jobnb.submit(release.wait), jobnb.submit(ran.append, 1)
-    default_service().runtime.recorder.settle(10)
+    default_service().runtime.recorder.settle(60)
     way(second, False)
     assert second.wait(5)
     release.set()
@@ -167,7 +167,8 @@ def test_force_waits_for_a_call_into_c_to_return(connected: str) -> None:
     assert job.cancel(force=True) is True
     assert job.refresh().status == "in_progress"
     assert job.wait(5)
-    assert 0.3 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.3
+    in_time(began, 3)
     assert begun.is_set(), "the line after the sleep was run"
     assert job.cancelled()
 
@@ -241,7 +242,7 @@ def test_force_never_hits_anything_but_the_function(connected: str, monkeypatch:
     assert outcomes.keys() <= {"True cancelled", "True done", "False done"}
     assert not outside
     assert jobnb.map(str, range(50)).results(10) == [str(number) for number in range(50)]
-    default_service().runtime.recorder.settle(20)
+    default_service().runtime.recorder.settle(60)
     report = audit.report(connected)
     assert report.is_clean, report
     assert report.rows == 650
@@ -310,12 +311,12 @@ def test_cancelling_while_the_database_is_away_stops_the_job_and_is_recorded_lat
     deafer = jobnb.submit(release.wait)
     job = jobnb.submit(listening)
     assert begun.wait(5)
-    default_service().runtime.recorder.settle(10)
+    default_service().runtime.recorder.settle(60)
     proxy.mode = Mode.BLACK_HOLE
     for one in (job, deafer):
         asked = time.monotonic()
         assert one.cancel() is True
-        assert time.monotonic() - asked < 1.5
+        in_time(asked, 1.5)
     assert job.wait(5)
     assert job.cancelled()
     proxy.cut()
@@ -422,7 +423,7 @@ def test_cancelling_stops_retries_at_once(connected: str, monkeypatch: pytest.Mo
     asked = time.monotonic()
     assert job.cancel() is True
     assert job.wait(5)
-    assert time.monotonic() - asked < 1
+    in_time(asked, 1)
     assert job.cancelled()
     assert len(calls) == 1
 

@@ -41,7 +41,7 @@ def open_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     previous = os.umask(0o002)  # as generous as they come
     jobnb.configure()
     jobnb.submit(print, "private").result()
-    default_service().runtime.recorder.settle(20)
+    default_service().runtime.recorder.settle(60)
     yield home
     os.umask(previous)
     data = EmbeddedServer(home).status().data

@@ -313,8 +313,7 @@ async def test_resizing_keeps_the_job_and_shows_what_there_is_room_for() -> None
         before = driver.table.current
         for size in ((100, 30), (60, 20), (40, 12), (20, 6), (180, 40)):
             await driver.pilot.resize_terminal(*size)
-            await driver.pilot.pause()
-            assert all(len(line) == size[0] for line in driver.lines())
+            await driver.until(lambda width=size[0]: {len(line) for line in driver.lines()} == {width})
             assert driver.table.current == before
         await driver.sees(before.short_id)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import psycopg
 import pytest
-from private_server import PrivateServer, wait_for_listener
+from private_server import PrivateServer, free_port, wait_for_listener
 from tmux import Terminal
 from waiting import until
 
@@ -90,10 +89,9 @@ def test_restarted_server_is_back_with_the_same_job_under_the_cursor(
     until(lambda: "part 5" in terminal.cursor_line(), 10)
     the_server.start()
     change(the_server, database, "UPDATE jobs SET name = 'part 5, changed' WHERE name = 'part 5'")
-    back = terminal.sees("part 5, changed")
+    terminal.sees("part 5, changed")  # by itself
     terminal.sees_no("no database")
     assert "part 5, changed" in terminal.cursor_line()
-    assert back < 10  # no promise, only that it comes by itself
 
 
 def test_r_tries_at_once_and_q_leaves_while_the_server_is_away(
@@ -223,9 +221,7 @@ def listeners(port: int) -> list[str]:
 async def test_serve_shows_the_monitor_in_a_browser_on_this_machine_only(
     the_server: PrivateServer, database: str, tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     served = serve(port, DATABASE_URL=the_server.url(database), JOBNB_HOME=str(tmp_path))
     try:
         wait_for_listener(port)

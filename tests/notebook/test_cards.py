@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 from kernel_driver import PYTHON, Cell, Kernel
+from waiting import in_time, not_slow
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -43,7 +44,9 @@ def numbers(texts: list[str]) -> list[int]:
 def test_a_card_moves_while_other_cells_run_and_ends_as_html(kernel: Kernel) -> None:
     before = len(kernel.widget_texts())
     cell = kernel.run("job = jobnb.submit(steps, 20, name='mover')")
-    assert kernel.run("1 + 1", seconds=1).result == "2"
+    began = time.monotonic()
+    assert kernel.run("1 + 1").result == "2"
+    in_time(began, 1)
     kernel.run("time.sleep(1.2)")
     kernel.run("job.result()")
     seen = numbers([text for text in kernel.widget_texts()[before:] if "mover" in text])
@@ -51,7 +54,9 @@ def test_a_card_moves_while_other_cells_run_and_ends_as_html(kernel: Kernel) -> 
     assert seen == sorted(seen)
     kernel.wait_until(lambda: "✓ done" in document(kernel, cell))
     final = document(kernel, cell)
-    assert re.search(r"took 2\.\d s", final)
+    took = re.search(r"took (\d+\.\d) s", final)
+    assert took
+    assert float(took[1]) >= 2
     assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", final)
     assert is_sent(kernel, "✓ done", before), "pages that were reloaded show the widgets"
 
@@ -133,9 +138,13 @@ def test_cancel_is_heard_in_a_cell_that_is_idle_or_awaits(kernel: Kernel, code: 
     start = len(kernel.widget_texts())
     cell = kernel.run("job = jobnb.submit(spin)")
     busy = kernel.start(code)
+    asked = time.monotonic()
     kernel.click("Cancel")
-    kernel.wait_until(lambda: is_sent(kernel, "⊘ cancelled", start), seconds=2 if hears_clicks(kernel) else 10)
+    kernel.wait_until(lambda: is_sent(kernel, "⊘ cancelled", start))
+    heard = time.monotonic() - asked
     busy.wait()
+    if hears_clicks(kernel):
+        not_slow(heard, 2)
     kernel.wait_until(
         lambda: "⊘ cancelled after" in document(kernel, cell) or "cancelled after" in document(kernel, cell)
     )
@@ -145,12 +154,12 @@ def test_cancel_is_heard_in_a_cell_that_is_idle_or_awaits(kernel: Kernel, code: 
 def test_cancel_is_heard_while_a_cell_blocks_where_the_kernel_allows_it(kernel: Kernel) -> None:
     start = len(kernel.widget_texts())
     kernel.run("job = jobnb.submit(spin)")
-    blocking = kernel.start("began = time.time(); job.wait(3); time.time() - began")
+    blocking = kernel.start("job.wait(3)")
     time.sleep(0.3)
     kernel.click("Cancel")
     blocking.wait()
     # elsewhere the click waits for the end of the cell (JupyterLab sends it to a subshell from ipykernel 7.1 to 7.3)
-    assert (float(blocking.result) < 2) == hears_clicks(kernel)
+    assert (blocking.result == "True") == hears_clicks(kernel)
     kernel.wait_until(lambda: is_sent(kernel, "⊘ cancelled", start))
 
 

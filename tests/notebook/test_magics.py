@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from kernel_driver import PYTHON, Cell, Kernel, running_kernel
+from waiting import in_time
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +197,7 @@ def test_a_hundred_thousand_names_do_not_hold_the_cell_up(kernel: Kernel) -> Non
     kernel.run("globals().update({f'name_{n}': n for n in range(100_000)})")
     began = time.monotonic()
     assert kernel.run("%%job\nname_7 + 1").reply["status"] == "ok"
-    assert time.monotonic() - began < 5
+    in_time(began, 5)
     assert value(kernel, "_job.result()") == 8
     kernel.run("for n in range(100_000): del globals()[f'name_{n}']")
 

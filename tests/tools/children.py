@@ -61,7 +61,7 @@ class Child:
         self.process.kill()
         self.process.wait(20)
 
-    def end(self, seconds: float = 30.0, code: int = 0) -> None:
+    def end(self, seconds: float = 60.0, code: int = 0) -> None:
         """Wait until it has ended by itself."""
         self.process.communicate(timeout=seconds)
         assert self.process.returncode == code, self.errors.read_text()

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import textual.app
+import textual.pilot
 from fake_source import FakeSource
-from textual.pilot import Pilot
+from textual.pilot import Pilot, WaitForScreenTimeout
 
 from monitor.tui.app import MonitorApp, Options
 from monitor.tui.keymap import Preferences
 from monitor.tui.screens.jobs import JobsScreen
 
-PATIENCE = 10.0
+PATIENCE = 20.0
+HOPS = 5
+"""How often what a key sets off is handed on at most: to the app, the screen, the widget, its parent, and the screen."""
+
+
+async def _at_once(*_: float) -> None:
+    await asyncio.sleep(0)
+
+
+# Textual's own waits until this process uses no CPU, which on a busy machine is a second for each key; instead
+# `Driver.press` follows the messages
+textual.app.wait_for_idle = textual.pilot.wait_for_idle = _at_once
 
 
 class Driver:
@@ -26,7 +40,6 @@ class Driver:
     def __init__(self, app: MonitorApp, pilot: Pilot[None]) -> None:
         self.app = app
         self.pilot = pilot
-        self.press = pilot.press
 
     @property
     def jobs(self) -> JobsScreen:
@@ -36,6 +49,20 @@ class Driver:
     @property
     def table(self) -> Any:
         return self.jobs.table
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, one after the other; each has been dealt with when the next one comes."""
+        for key in keys:
+            await self.app._press_keys([key])
+            await self.settle()
+        self.app.screen._on_timer_update()  # paint what changed
+
+    async def settle(self) -> None:
+        """Wait until every message on its way has arrived, and those that it set off."""
+        for _ in range(HOPS):
+            # a widget that is taken away meanwhile answers no more
+            with suppress(WaitForScreenTimeout):
+                await self.pilot._wait_for_screen(0.5)
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until it is so."""
@@ -116,13 +143,15 @@ def looks(driver: Driver) -> str:
     return "\n".join([*rows, "", *colours, ""])
 
 
-def compare(driver: Driver, name: str) -> None:
+async def compare(driver: Driver, name: str) -> None:
     """Compare the screen with the one that was looked at and kept; MONITOR_SNAPSHOTS=update keeps this one."""
     path = Path(__file__).parents[1] / "monitor" / "snapshots" / f"{name}.txt"
-    now = looks(driver)
     if os.environ.get("MONITOR_SNAPSHOTS") == "update":
         path.parent.mkdir(exist_ok=True)
-        path.write_text(now, encoding="utf-8")
+        path.write_text(looks(driver), encoding="utf-8")
     before = path.read_text(encoding="utf-8")
+    end = time.monotonic() + PATIENCE
+    while (now := looks(driver)) != before and time.monotonic() < end:  # what is beside the table may come later
+        await driver.pilot.pause(0.05)
     changes = "\n".join(difflib.unified_diff(before.splitlines(), now.splitlines(), "kept", "now", lineterm="", n=0))
     assert not changes, f"the screen {name} changed; look at it, then keep it:\n{changes}"

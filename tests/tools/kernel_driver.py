@@ -73,7 +73,7 @@ class Cell:
         """Its traceback, without colours; empty if it raised nothing."""
         return "".join(output.text for output in self.outputs if output.kind == "error")
 
-    def wait(self, seconds: float = 20.0) -> dict[str, Any]:
+    def wait(self, seconds: float = 60.0) -> dict[str, Any]:
         """Wait until it has run; gives the reply."""
         return self._kernel.wait_for_reply(self.message_id, seconds)
 
@@ -116,7 +116,7 @@ class Kernel:
         self._client.shell_channel.send(message)
         return Cell(self, self._cells[message_id], message_id)
 
-    def run(self, code: str, seconds: float = 20.0, *, in_browser: bool = True) -> Cell:
+    def run(self, code: str, seconds: float = 60.0, *, in_browser: bool = True) -> Cell:
         """Run a cell and wait for it."""
         cell = self.start(code, in_browser=in_browser)
         cell.wait(seconds)
@@ -124,7 +124,7 @@ class Kernel:
 
     def ask(self, kind: str, **content: Any) -> dict[str, Any]:
         """Send a request of the client, such as `complete`; gives the reply."""
-        return self._answer(getattr(self._client, kind)(**content), 20.0)
+        return self._answer(getattr(self._client, kind)(**content), 60.0)
 
     def send_comm(self, comm_id: str, data: dict[str, Any]) -> None:
         """Send what a widget's page sends."""
@@ -170,7 +170,7 @@ class Kernel:
             self._replies[reply["parent_header"].get("msg_id")] = reply
         return self._replies[message_id]["content"]
 
-    def wait_until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    def wait_until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait for what a message will make true."""
         deadline = time.monotonic() + seconds
         while not condition():

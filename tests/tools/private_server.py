@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,6 +19,8 @@ from waiting import until
 
 from jobnb.db.folders import Account, locate
 from jobnb.db.programs import programs_for
+
+_random = random.SystemRandom()  # tests that run in parallel have one seed
 
 DEBIAN_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 """Debian's PostgreSQL, which speaks TLS; that of the wheel doesn't."""
@@ -40,10 +43,12 @@ def account() -> Account:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A TCP port that nobody listens on now, and that no connection gets by chance while its owner is down."""
+    while True:
+        port = _random.randrange(12_000, 32_000)  # below those that Linux gives to connections
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 class PrivateServer:
