@@ -88,10 +88,10 @@ class Caretaker:
             _log.exception("jobnb: the caretaker of this process failed; it goes on")
 
     def _look(self) -> None:
-        self._runtime.recorder.mend()
+        self._runtime.recorder.intake.mend()
         self._runtime.sweep_now()
         self._runtime.recorder.trim_spool()
-        self._runtime.recorder.keep_spool_in_place()
+        self._runtime.recorder.intake.keep_in_place()
         self._runtime.keep_signs()
         if self._runtime.recorder.outage is not None:
             return

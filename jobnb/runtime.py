@@ -81,7 +81,7 @@ class Runtime:
             self.database, self._folder, self.kernel_id, self._sweep, self._note_problem, self._pulse.wake
         )
         self.runner = Runner(self.recorder.put, self.database.redact, settings.log_lines, self.executions)
-        self.threads = Threads(settings.max_workers, self._run, self.recorder.write_gathered, self._pulse.wake)
+        self.threads = Threads(settings.max_workers, self._run, self.recorder.intake.write_gathered, self._pulse.wake)
 
         self.recovery = Recovery(settings.home, self._folder, self.database, settings.lease)
         self._caretaker = Caretaker(self)
@@ -358,7 +358,7 @@ class Runtime:
 
     def forget(self) -> None:
         """After a fork, in the child: everything here belongs to the parent."""
-        self.recorder.forget()
+        self.recorder.intake.forget()
         self.database.forget()
         self.is_closed = self.is_left_behind = True
 
@@ -400,7 +400,7 @@ class Runtime:
             place.start(functools.partial(self._run, execution), functools.partial(self._not_run, execution))
 
     def _look_after_short_jobs(self) -> bool:
-        self.recorder.write_gathered()
+        self.recorder.intake.write_gathered()
         return self.threads.look_after()
 
     def _run(self, execution: Execution, has_more: Callable[[], bool] | None = None) -> None:

@@ -353,14 +353,14 @@ def test_an_event_brought_while_another_thread_writes_the_spool_is_not_forgotten
     recorder = Recorder(database, tmp_path / "spool", new_id_text())
     first, second = made(2)
     inside, go_on, told = threading.Event(), threading.Event(), threading.Event()
-    append = recorder._spool.append
+    append = recorder.intake._spool.append
 
     def slow_append(events: Any, sequence: int) -> None:
         inside.set()
         assert go_on.wait(10)
         append(events, sequence)
 
-    monkeypatch.setattr(recorder._spool, "append", slow_append)
+    monkeypatch.setattr(recorder.intake._spool, "append", slow_append)
     writing = threading.Thread(target=recorder.put_all, args=([first],))
     writing.start()
     try:

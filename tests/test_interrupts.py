@@ -116,12 +116,12 @@ def test_an_interrupt_while_the_spool_is_written_loses_no_event_of_any_thread(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch, database_url: str, *, before: bool
 ) -> None:
     others, told = a_job(), threading.Event()
-    with recorder._lock:  # so that the event of another thread waits to be taken along
+    with recorder.intake._lock:  # so that the event of another thread waits to be taken along
         recorder.put(others, told.set)
-    monkeypatch.setattr(recorder._spool, "append", interrupted(recorder._spool.append, before=before))
+    monkeypatch.setattr(recorder.intake._spool, "append", interrupted(recorder.intake._spool.append, before=before))
     with pytest.raises(KeyboardInterrupt):
         recorder.put_all([a_job()])
-    recorder.mend()
+    recorder.intake.mend()
     assert told.is_set()
     recorder.settle(60)
     assert recorder.waiting == 0
@@ -130,12 +130,12 @@ def test_an_interrupt_while_the_spool_is_written_loses_no_event_of_any_thread(
 
 def test_an_interrupt_in_what_follows_an_event_does_not_keep_it_from_the_others(recorder: Recorder) -> None:
     told = threading.Event()
-    with recorder._lock:
+    with recorder.intake._lock:
         recorder.put(a_job(), interrupted(lambda: None, before=True))
         recorder.put(a_job(), told.set)
     with pytest.raises(KeyboardInterrupt):
         recorder.put_all([a_job()])
-    recorder.mend()
+    recorder.intake.mend()
     assert told.is_set()
 
 
@@ -145,7 +145,7 @@ def test_an_interrupt_before_the_writer_is_woken_is_made_good(
     monkeypatch.setattr(recorder, "_start", interrupted(recorder._start, before=True))
     with pytest.raises(KeyboardInterrupt):
         recorder.put_all([a_job()])
-    recorder.mend()
+    recorder.intake.mend()
     recorder.settle(60)
     assert stored(database_url) == 1
 
