@@ -9,8 +9,8 @@ The house, from the top; a floor rests only on those below it:
     api                     submit, map, get, jobs, configure, run_as_job: over one default service
     service                 JobService, SyncJobService: one line a query
     submitting, options     how a function becomes a job of this process
-    groups, handle          what a caller holds; frames, logs, outcome, seen, waiting are parts of it
-    runtime                 what a process shares for one database; caretaker and recovery look after its jobs
+    groups, handle          what a caller holds; members, frames, logs, outcome, seen, waiting are parts of it
+    runtime                 what a process shares for one database; caretaker, recovery, requests look after its jobs
     executors               runner: what happens around every call; threads
     callbacks               machine learning libraries report their progress
     tracking, recorder      a job in this process; the way of its events into the database

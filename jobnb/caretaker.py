@@ -92,7 +92,7 @@ class Caretaker:
         self._runtime.sweep_now()
         self._runtime.recorder.trim_spool()
         self._runtime.recorder.intake.keep_in_place()
-        self._runtime.keep_signs()
+        self._runtime.keep_sign()
         if self._runtime.recorder.outage is not None:
             return
         self._recover()
@@ -102,7 +102,7 @@ class Caretaker:
             self._runtime.database.run(queries.beat, UUID(self._runtime.kernel_id))
         if now - self._polled > self._pause:
             self._polled = now
-            self._runtime.heed_requests()
+            self._runtime.requests.heed()
             self._runtime.observe()
 
     def _recover(self) -> None:

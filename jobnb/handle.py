@@ -205,7 +205,7 @@ class JobHandle(SeenJob, Generic[R]):
             True if it was unfinished and the request is recorded, False if it had ended. True does not mean that its
             code has stopped: `wait` and `status` tell that.
         """
-        return self._runtime.cancel(self._id, force=force)
+        return self._runtime.requests.cancel(self._id, force=force)
 
     def retry(self) -> JobHandle[R]:
         """Run the function again with the same arguments, as a new job; works in the process that ran it.
@@ -215,7 +215,7 @@ class JobHandle(SeenJob, Generic[R]):
             InvalidInput: that process is gone.
         """
         job = self._runtime.run(queries.retry_job, self.job_id)
-        self._runtime.heed_requests()
+        self._runtime.requests.heed()
         return JobHandle(self._runtime, str(job.job_id), self._runtime.execution_of(job.job_id), job)
 
     @overload

@@ -23,22 +23,20 @@ from jobnb.db import queries
 from jobnb.db.database import Database
 from jobnb.db.statement import deadline_of
 from jobnb.errors import (
-    ConfigurationError,
     DatabaseUnavailable,
     InvalidInput,
     JobLost,
-    JobnbError,
-    JobNotFound,
     ServiceClosed,
 )
 from jobnb.executors.failure import summary
-from jobnb.executors.force import force_stop
 from jobnb.executors.runner import Runner
 from jobnb.executors.threads import Threads
 from jobnb.pulse import Pulse
 from jobnb.recorder import Event, Recorder, liveness
 from jobnb.recorder.recorder import spool_folder
 from jobnb.recovery import Recovery
+from jobnb.requests import Requests
+from jobnb.sign import SignOfLife
 from jobnb.tracking import feeds
 from jobnb.tracking.execution import Execution
 from jobnb.tracking.executions import Executions
@@ -62,8 +60,6 @@ _log = logging.getLogger("jobnb")
 PULSE = 0.002
 """Seconds between two looks at threads that run short jobs one after the other."""
 _NO_CONTEXT = contextvars.Context()
-REQUEST_SECONDS = 1.0
-"""How long cancelling a job of this process waits for the request to be in its row; it comes there sooner or later."""
 
 
 class Runtime:
@@ -76,6 +72,7 @@ class Runtime:
         self.users = 0
         self.executions = Executions()
         self._folder = spool_folder(settings.home, self.database)
+        self._sign = SignOfLife(settings.home, self.kernel_id, self._folder.name)
         self._pulse = Pulse(PULSE, self._look_after_short_jobs, "jobnb-pulse")
         self.recorder = Recorder(
             self.database, self._folder, self.kernel_id, self._sweep, self._note_problem, self._pulse.wake
@@ -85,11 +82,9 @@ class Runtime:
 
         self.recovery = Recovery(settings.home, self._folder, self.database, settings.lease)
         self._caretaker = Caretaker(self)
-        self._heeded: set[UUID] = set()
-        self._requests: dict[str, bool] = {}
+        self.requests = Requests(self)
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
-        self._opened = self.is_closed = self._told_of_home = self.is_left_behind = False
-        self._kernel_lock: liveness.KernelLock | None = None
+        self._opened = self.is_closed = self.is_left_behind = False
 
     # -- the doors to the database
 
@@ -131,7 +126,7 @@ class Runtime:
         with self._lock:
             if self._opened:
                 return
-            self._kernel_lock = self._kernel_lock or self._take_sign()
+            self._sign.give()
             self.database.open()
             self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
             self._caretaker.start()
@@ -228,60 +223,12 @@ class Runtime:
         """The job, if it runs or ran in this process and somebody still holds it."""
         return self.executions.find(str(job_id))
 
-    def cancel_here(self, execution: Execution, *, force: bool = False) -> None:
-        """Stop a job of this process as far as it can be stopped."""
-        execution.request_stop("cancelled")
-        self.runner.cancel_queued(execution)
-        if force and not execution.is_final:
-            force_stop(execution)
-
-    def cancel(self, job_id: UUID | str, *, force: bool = False) -> bool:
-        """Ask any job to stop; True if it was unfinished and the request is recorded."""
-        execution = self.execution_of(job_id)
-        if execution is None:
-            return self.run(queries.cancel_job, job_id, force)  # type: ignore[arg-type] # a text is understood too
-        if execution.is_final:
-            return False
-        self.cancel_here(execution, force=force)
-        if not execution.is_final:
-            self._record_request(execution.job_id, force)
-        return True
-
-    def _record_request(self, job_id: str, force: bool) -> None:
-        """For those who watch the row; the job itself knows already, whether or not the database can be reached."""
-        self._requests[job_id] = force
-        recorded = threading.Event()
-
-        def record() -> None:
-            try:
-                self._record_requests()
-            except JobnbError as error:
-                _log.debug("jobnb: the request to cancel job %s is recorded later: %s", job_id, error)
-            recorded.set()
-
-        if self.recorder.outage is None:
-            self.database.in_background(record)
-            recorded.wait(REQUEST_SECONDS)
-
-    def _record_requests(self) -> None:
-        for job_id, force in list(self._requests.items()):
-            with contextlib.suppress(JobNotFound):
-                self.run(queries.cancel_job, UUID(job_id), force)
-            self._requests.pop(job_id, None)
-
     # -- what the caretaker does
 
-    def keep_signs(self) -> None:
+    def keep_sign(self) -> None:
         """See to it that this process still counts as alive on this host."""
-        if self._kernel_lock is None or self.is_closed:
-            return
-        try:
-            self._kernel_lock.keep()
-        except OSError as error:
-            if not self._told_of_home:
-                self._told_of_home = True
-                _log.warning("jobnb: can't keep this process's lock in %s (%s): others may take it for dead, and its "
-                             "jobs for lost, until they end", self.settings.home, error)  # fmt: skip
+        if not self.is_closed:
+            self._sign.keep()
 
     def observe(self) -> None:
         """Give up the jobs of processes elsewhere that have been silent for too long."""
@@ -293,32 +240,6 @@ class Runtime:
         """Record what is new about the running jobs."""
         if events := self._sweep():
             self.recorder.put_all(events)
-
-    def heed_requests(self) -> None:
-        """Do what others asked for by the rows: stop jobs, run jobs again."""
-        kernel_id = UUID(self.kernel_id)
-        self._record_requests()
-        if self.executions.are_active:
-            for job_id, force in self.database.run(queries.cancel_requests, kernel_id):
-                if (execution := self.executions.find(str(job_id))) is None or execution.is_final:
-                    continue
-                # once: by the next look it may be in its `finally` blocks
-                if execution.stop_kind is None or (force and not execution.is_forced):
-                    self.cancel_here(execution, force=force)
-        for job_id, retry_of in self.database.run(queries.retry_requests, kernel_id):
-            with self._lock:
-                is_new = job_id not in self._heeded
-                self._heeded.add(job_id)
-            if is_new:
-                self._retry(job_id, retry_of)
-
-    def _retry(self, job_id: UUID, retry_of: UUID) -> None:
-        call = self.executions.call_of(str(retry_of))
-        if call is None:
-            message = "the process no longer has the function and its arguments: submit it again"
-            self.database.run(queries.fail_job, job_id, message)
-            return
-        self.adopt(job_id, *call)
 
     # -- the end
 
@@ -353,8 +274,8 @@ class Runtime:
                 self.database.run(queries.leave, UUID(self.kernel_id))
         self.threads.close()
         self.database.close(is_away=at_exit and not written)
-        if self._kernel_lock is not None and written and not self.executions.are_active:
-            self._kernel_lock.release()
+        if written and not self.executions.are_active:
+            self._sign.end()
 
     def forget(self) -> None:
         """After a fork, in the child: everything here belongs to the parent."""
@@ -363,19 +284,6 @@ class Runtime:
         self.is_closed = self.is_left_behind = True
 
     # -- helpers
-
-    def _take_sign(self) -> liveness.KernelLock:
-        home = self.settings.home
-        try:
-            # by themselves: `parents=True` gives parents the mode of everybody else's folders
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (home / "spool").mkdir(mode=0o700, exist_ok=True)
-            return liveness.KernelLock(home, self.kernel_id, self._folder.name)
-        except OSError as error:
-            raise ConfigurationError(
-                f"jobnb can't write in {home} ({error.strerror or error}), where it keeps what is not in the database "
-                "yet: set JOBNB_HOME to a folder of your own"
-            ) from None
 
     def _check_open(self) -> None:
         if self.is_closed:

@@ -50,7 +50,7 @@ class JobService(Submitting):
         """
         job_id = check_id("job_id", job_id)
         runtime = self.runtime
-        return await runtime.database.in_thread(functools.partial(runtime.cancel, job_id, force=force))
+        return await runtime.database.in_thread(functools.partial(runtime.requests.cancel, job_id, force=force))
 
     async def close(self, grace: float = Submitting.GRACE) -> None:
         """End this service without blocking the loop.
@@ -95,7 +95,7 @@ class SyncJobService(Submitting):
         Raises:
             JobNotFound: no such job.
         """
-        return self.runtime.cancel(check_id("job_id", job_id), force=force)
+        return self.runtime.requests.cancel(check_id("job_id", job_id), force=force)
 
     def close(self, grace: float = Submitting.GRACE) -> None:
         """End this service: queued jobs are cancelled, running ones get `grace` seconds; see `JobService.close`."""

@@ -351,7 +351,7 @@ def test_a_lock_that_was_given_away_is_taken_again(connected: str, home: Path) -
     runtime.open()
     path = home / "kernels" / f"{runtime.kernel_id}.lock"
     path.read_text()  # closes a descriptor of the file: POSIX drops this process's locks on it
-    runtime.keep_signs()
+    runtime.keep_sign()
     code = "import sys; from pathlib import Path; from jobnb.locks import FileLock; print(FileLock(Path(sys.argv[1])).try_exclusive())"
     seen = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=CHECKOUT, check=True
