@@ -754,6 +754,35 @@ def test_a_server_whose_last_client_was_killed_is_adopted_and_stopped_by_the_nex
     assert server.status().pid is None
 
 
+def test_socket_that_children_of_a_killed_server_still_hold_is_not_taken_for_a_server(shared: Path) -> None:
+    folders = locate(shared)
+    folders.make_socket_folder()
+    note = folders.data / "postmaster.pid"
+    note.write_text(f"999999999\n{folders.data}\n0\n5432\n{folders.data.parent / 'run'}\n\n0\nready\n")
+    orphan = spawn(shared, ORPHAN, str(folders.base / "server.lock"), str(folders.data.parent / "run" / SOCKET_NAME))
+    server = EmbeddedServer(shared)
+    try:
+        assert hear(orphan) == "holding"
+        server.ensure_running()
+        assert server.status().pid is not None
+        assert ask(server, "SELECT 1") == 1
+    finally:
+        end(orphan)
+        server.release()
+
+
+ORPHAN = """
+import fcntl, os, socket, sys, time
+lock = os.open(sys.argv[2], os.O_RDWR | os.O_CREAT)
+fcntl.flock(lock, fcntl.LOCK_EX)
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[3])
+listening.listen()
+print("holding", flush=True)
+time.sleep(1)
+"""
+
+
 def test_data_in_use_on_another_machine_are_left_alone(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launcher, "LEAVING_SECONDS", 0.3)
     place = locate(shared).base / "server.lock"

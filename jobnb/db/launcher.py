@@ -121,7 +121,7 @@ def _started_or_elsewhere(folders: Folders) -> Postmaster | None:
     alive = lock_for_child(folders.base / "server.lock")
     if alive is None:
         server = noted(folders)
-        return server if server is not None and server.listens() else None
+        return server if server is not None and server.serves() else None
     try:
         os.truncate(alive, 0)
         os.write(alive, socket.gethostname().encode())

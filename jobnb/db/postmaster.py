@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +18,11 @@ from jobnb.db.folders import SOCKET_NAME
 if TYPE_CHECKING:
     from jobnb.db.folders import Folders
 
+ORPHAN_SECONDS = 5.0
+"""How long the children of a killed server may take to notice."""
+# answered with one byte before anything else is asked, also when there is no connection to spare; in PostgreSQL's
+# documentation under "Message Formats"
+_SSL_REQUEST = struct.pack("!II", 8, 80877103)
 _STATUS = {"ready": "ready", "standby": "ready", "stopping": "stopping"}
 
 
@@ -51,6 +57,25 @@ class Postmaster(NamedTuple):
             except BlockingIOError:
                 pass  # its queue is full
         return True
+
+    def serves(self) -> bool:
+        """Whether connections at its socket reach a server: `listens`, and they are not dropped again.
+
+        The children of a server that was killed may hold its socket for a moment: nobody takes what comes there, and it
+        is closed with the last of them. A server that is frozen counts as one that serves.
+        """
+        if not self.listens() or self.socket_folder is None:
+            return False
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(ORPHAN_SECONDS)
+            try:
+                probe.connect(os.fsencode(self.socket_folder / SOCKET_NAME))
+                probe.sendall(_SSL_REQUEST)
+                return bool(probe.recv(1))
+            except (TimeoutError, BlockingIOError):
+                return True
+            except OSError:
+                return False
 
 
 def noted(folders: Folders) -> Postmaster | None:
