@@ -238,8 +238,8 @@ class Runtime:
 
     def sweep_now(self) -> None:
         """Record what is new about the running jobs."""
-        if events := self._sweep():
-            self.recorder.put_all(events)
+        self._sweep()
+        self.recorder.intake.mend()
 
     # -- the end
 
@@ -330,9 +330,12 @@ class Runtime:
             error = InvalidInput(words)
             self.runner.refuse(execution, error)
 
-    def _sweep(self) -> list[Event]:
+    def _sweep(self) -> None:
+        # taken and brought in one: who sweeps after this one finds everything with the recorder, nothing in its hands
         with self._sweeping:
-            return [event for execution in list(self.executions.running) for event in execution.events()]
+            events = [event for execution in list(self.executions.running) for event in execution.events()]
+            if events:
+                self.recorder.intake.bring(events)
 
     def _note_problem(self, job_id: str, problem: str) -> None:
         execution = self.executions.find(job_id)

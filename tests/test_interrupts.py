@@ -294,3 +294,35 @@ def test_the_end_of_a_job_of_a_map_that_an_interrupt_has_told_twice_counts_once(
     assert mapped.ended(third)
     assert mapped.ended(third)
     assert mapped.over.is_set()
+
+
+@pytest.mark.usefixtures("client")
+def test_lines_that_a_sweep_has_just_taken_are_in_the_log() -> None:
+    printed, taken, go_on, handed = (threading.Event() for _ in range(4))
+
+    def speak() -> None:
+        print("one")
+        printed.set()
+        go_on.wait(20)
+
+    runtime = default_service().runtime
+    sweep = runtime._sweep
+
+    def slow_sweep() -> object:
+        is_time = printed.is_set()
+        events = sweep()
+        if is_time and not taken.is_set():
+            taken.set()
+            handed.wait(20)
+        return events
+
+    runtime._sweep = slow_sweep  # the caretaker's
+    runtime.recorder._sweep = lambda: sweep() if taken.is_set() else []
+    try:
+        job = jobnb.submit(speak)
+        assert taken.wait(20)
+        go_on.set()
+        job.result(20)
+        assert [line.line for line in job.logs()] == ["one"]
+    finally:
+        handed.set()

@@ -113,6 +113,16 @@ class Intake:
         if self._brought:
             self._combine()
 
+    def bring(self, events: Sequence[AnyEvent]) -> None:
+        """Leave events here without waiting for anybody; whoever is next to write takes them along.
+
+        Raises:
+            ServiceClosed: after `close`, or in a forked child.
+        """
+        if self._closed or self._forked:
+            self._refuse()
+        self._brought.append((events, None))
+
     def mend(self) -> None:
         """Finish what an interrupted thread left undone.
 

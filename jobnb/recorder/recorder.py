@@ -16,11 +16,10 @@ from jobnb.recorder.writer import Writer
 from jobnb.threads import start_outside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from jobnb.db.database import Database
-    from jobnb.recorder.events import AnyEvent
 
 _log = logging.getLogger("jobnb")
 
@@ -42,7 +41,7 @@ class Recorder:
         database: where to.
         folder: for the spool and the dead-letter file.
         kernel_id: whose events these are.
-        sweep: called before each flush; returns what is new about running jobs (starts, progress, log lines).
+        sweep: called before each flush; brings what is new about running jobs (starts, progress, log lines).
         on_problem: called with a job's id and words, when its record could not be stored whole.
         on_gather: see `Intake`.
 
@@ -58,7 +57,7 @@ class Recorder:
         database: Database,
         folder: Path,
         kernel_id: str,
-        sweep: Callable[[], Sequence[AnyEvent]] = list,
+        sweep: Callable[[], object] = lambda: None,
         on_problem: Callable[[str, str], None] = lambda job_id, problem: None,  # noqa: ARG005
         on_gather: Callable[[], object] = lambda: None,
     ) -> None:
@@ -96,8 +95,7 @@ class Recorder:
         """
         if self.intake.is_shut:
             return
-        if events := self._sweep():
-            self.put_all(events)
+        self._sweep()
         self.intake.take_all()
         target = self.intake.last
         if self._written >= target or threading.current_thread() is self._thread or self.intake.is_mine:
@@ -202,8 +200,9 @@ class Recorder:
             self._sleep(left)
             self._collect()
         # while they pour in, what began will have ended soon; the caretaker sweeps too
-        if not self._is_pouring and (events := self._sweep()):
-            self.put_all(events)
+        if not self._is_pouring:
+            self._sweep()
+            self.intake.take_all()
             self._collect()
 
     def _send(self, *, ended_only: bool) -> bool:
