@@ -85,6 +85,7 @@ class Runtime:
         self.requests = Requests(self)
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
         self._opened = self.is_closed = self.is_left_behind = False
+        self._opener: int | None = None
 
     # -- the doors to the database
 
@@ -120,18 +121,28 @@ class Runtime:
         Raises:
             DatabaseUnavailable: no connection.
             ConfigurationError: `JOBNB_HOME` can't be written.
+            ServiceClosed: it is closed.
         """
+        # the latter: a destructor or a signal handler, run in the midst of it; its job waits in the spool for the end
+        if self._opened or self._opener == threading.get_ident():
+            return
+        self._check_open()
+        with self._lock:
+            self._opener = threading.get_ident()
+            try:
+                self._open()
+            finally:
+                self._opener = None
+
+    def _open(self) -> None:
         if self._opened:
             return
-        with self._lock:
-            if self._opened:
-                return
-            self._sign.give()
-            self.database.open()
-            self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
-            self._caretaker.start()
-            feeds.switch(self.settings.auto_progress)
-            self._opened = True
+        self._sign.give()
+        self.database.open()
+        self.database.run(queries.register, {"kernel_id": UUID(self.kernel_id), **liveness.describe_process()})
+        self._caretaker.start()
+        feeds.switch(self.settings.auto_progress)
+        self._opened = True
 
     def submit(
         self,

@@ -326,3 +326,22 @@ def test_lines_that_a_sweep_has_just_taken_are_in_the_log() -> None:
         assert [line.line for line in job.logs()] == ["one"]
     finally:
         handed.set()
+
+
+@pytest.mark.usefixtures("client")
+def test_a_destructor_may_submit_a_job_in_the_midst_of_the_first_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    handles: list[jobnb.JobHandle[int]] = []
+    check = schema.check
+
+    def in_the_midst(found: int) -> bool:
+        handles.append(jobnb.submit(len, "ab"))
+        return check(found)
+
+    monkeypatch.setattr(schema, "check", in_the_midst)
+    submitting = threading.Thread(target=lambda: handles.append(jobnb.submit(len, "abc")), daemon=True)
+    submitting.start()
+    submitting.join(20)
+
+    assert not submitting.is_alive()
+    assert [handle.result(20) for handle in handles] == [2, 3]
+    assert {handle.refresh().status for handle in handles} == {jobnb.JobStatus.DONE}
