@@ -33,7 +33,7 @@ from jobnb.locks import lock_for_child
 from jobnb.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="unix sockets and signals")
 
