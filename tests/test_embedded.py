@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from sqlalchemy import Connection
-from waiting import in_time, not_slow
+from waiting import in_time, not_slow, until
 
 import jobnb
 from jobnb.db import isolation, launcher
@@ -33,7 +33,7 @@ from jobnb.locks import lock_for_child
 from jobnb.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="unix sockets and signals")
 
@@ -78,13 +78,6 @@ def hear(process: subprocess.Popen[str]) -> str:
 def end(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def clean(home: Path) -> None:

@@ -269,7 +269,9 @@ def test_a_run_of_pytest_ends(direct_url: str, home: Path, tmp_path: Path) -> No
         "def test_forgotten():\n    jobnb.submit(threading.Event().wait)\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", str(tmp_path / "test_user.py")]
-    variables = {**os.environ, "DATABASE_URL": direct_url, "PYTHONPATH": str(CHECKOUT)}
+    variables = {
+        **os.environ, "DATABASE_URL": direct_url, "PYTHONPATH": str(CHECKOUT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }  # fmt: skip
     began = time.monotonic()
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert "2 passed" in done.stdout

@@ -241,7 +241,7 @@ def test_eight_computing_jobs_leave_a_cell_quick_and_the_interpreter_as_it_was(k
             spans.append(time.monotonic() - began)
         medians.append(sorted(spans)[2])
     kernel.run("stop.set(); jobnb.wait(jobs)")
-    assert medians[-1] < 0.5, medians
+    not_slow(medians[-1], 0.5)
     kernel.wait_until(lambda: kernel.run("sys.getswitchinterval() == interval").result == "True")
 
 
