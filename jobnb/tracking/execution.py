@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import StopRequested
+from jobnb.latch import Latch
 from jobnb.recorder.events import Event, EventKind, json_text
 from jobnb.tracking.log import JobLog, as_members, clean
 
@@ -107,7 +108,7 @@ class Execution:
     accepted = ""
     accepted_at = "NULL"
     _stop: threading.Event | None = None
-    _ended: threading.Event | None = None
+    _ended: Latch | None = None
     _callbacks: list[Callable[[], object]] | None = None
     _told: tuple[float | None, str | None] = (None, None)
     _end_claimed = False
@@ -239,7 +240,7 @@ class Execution:
             return True
         with _lazily:
             if self._ended is None:
-                self._ended = threading.Event()
+                self._ended = Latch()
         return self.is_final or self._ended.wait(timeout) or self.is_final
 
     def when_ended(self, callback: Callable[[], object]) -> None:

@@ -8,11 +8,11 @@ times and its value, leaves just those behind, and is an `Execution` again if so
 from __future__ import annotations
 
 import itertools
-import threading
 from array import array
 from typing import TYPE_CHECKING, Any
 
 from jobnb.ids import IdRange
+from jobnb.latch import Latch
 from jobnb.recorder.events import Event, EventKind
 from jobnb.tracking.execution import Execution
 
@@ -66,7 +66,7 @@ class MappedJobs:
         # a counter, whose `next` no other thread can interrupt: a lock would have to survive forks and destructors;
         # after an interrupt it may have counted one twice
         self._ends, self._ended = itertools.count(1), bytearray(len(calls))
-        self.over = threading.Event()
+        self.over = Latch()
         if not calls:
             self.over.set()
 
