@@ -89,6 +89,7 @@ class Caretaker:
 
     def _look(self) -> None:
         self._runtime.recorder.mend()
+        self._runtime.end_called_off()
         self._runtime.sweep_now()
         self._runtime.recorder.trim_spool()
         self._runtime.recorder.keep_spool_in_place()
