@@ -360,3 +360,26 @@ assert jobnb.jobs(status="scheduled") == jobnb.jobs(status="in_progress") == []
 @pytest.mark.usefixtures("client")
 def test_maps_between_interrupts_all_end_and_none_is_said_to_be_over_before(tmp_path: Path) -> None:
     run(MAPS_INTERRUPTED, tmp_path)
+
+
+def test_a_job_of_a_map_that_ends_while_its_handle_is_made_has_ended_for_the_handle_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mapped = mapped_jobs(1)
+    new = mapped._new
+
+    def meanwhile(index: int) -> Execution:
+        execution = new(index)
+        monkeypatch.undo()
+        turn = mapped.next()
+        assert turn is not None
+        end(turn)
+        assert mapped.ended(turn)
+        return execution
+
+    monkeypatch.setattr(mapped, "_new", meanwhile)
+    execution = mapped.execution(0)
+    assert execution.wait(0)
+    assert (execution.value, execution.started, execution.duration) == (0, 1.0, 0.5)
+    assert mapped.execution(0) is execution
+    assert list(mapped.unfinished()) == []

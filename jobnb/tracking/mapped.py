@@ -104,7 +104,11 @@ class MappedJobs:
         )
         execution.is_kept = True
         # it may have been let go at this very moment
-        return self._made.setdefault(index, execution)
+        execution = self._made.setdefault(index, execution)
+        if self._let_go[index] and not execution.is_final:
+            # it had its turn elsewhere, and was let go, while this one was made
+            self._end_again(execution)
+        return execution
 
     def find(self, job_id: str) -> Execution | None:
         """The one with this id."""
@@ -156,6 +160,10 @@ class MappedJobs:
 
     def _again(self, index: int) -> Execution:
         execution = self._new(index)
+        self._end_again(execution)
+        return execution
+
+    def _end_again(self, execution: Execution) -> None:
+        index = execution.index
         execution.started, execution.finished = self._started[index], self._finished[index]
         execution.end_again(self._values[index], self._durations[index])
-        return execution
