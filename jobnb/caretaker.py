@@ -88,6 +88,8 @@ class Caretaker:
             _log.exception("jobnb: the caretaker of this process failed; it goes on")
 
     def _look(self) -> None:
+        # the pulse does so more often; but a callback of the user's may hold it up
+        self._runtime.threads.look_after()
         self._runtime.recorder.mend()
         self._runtime.end_called_off()
         self._runtime.sweep_now()

@@ -192,6 +192,39 @@ def test_a_job_submitted_behind_a_long_map_of_short_jobs_does_not_wait_for_its_e
     assert group.wait(60)
 
 
+def no_thread(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_map_runs_in_the_threads_there_are_when_no_further_one_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert jobnb.submit(int).result(20) == 0
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    assert jobnb.map(lambda number: time.sleep(0.001), range(20)).wait(20)
+    assert jobnb.map(int, range(2000)).results(20) == list(range(2000))
+    assert jobnb.submit(int).result(20) == 0
+
+
+def test_a_callback_that_waits_keeps_no_job_of_the_map_from_its_turn() -> None:
+    assert jobnb.map(int, range(3000)).wait(20)  # quick ones: one thread keeps them
+    go_on, waited = threading.Event(), threading.Event()
+
+    def work(number: int) -> None:
+        if number == 101:
+            go_on.wait(20)
+        if number == 110:
+            go_on.set()
+
+    group = jobnb.map(work, range(200))
+
+    def wait_for_a_later_one(_handle: object) -> None:
+        group[110].wait(20)
+        waited.set()
+
+    group[100].add_done_callback(wait_for_a_later_one)
+    assert waited.wait(10)
+    assert group.wait(10)
+
+
 # -- how it is written down
 
 

@@ -74,7 +74,10 @@ class Threads(DaemonPool["Execution | MappedJobs"]):
                 return  # it was handed on
 
     def look_after(self) -> bool:
-        """Hand on what a thread keeps that has not come further since the last call; True if some keep something."""
+        """Hand on what a thread keeps that has not come further since the last call; True if some keep something.
+
+        Several threads may call it at the same time.
+        """
         for thread, kept in list(self._kept.items()):
             running = kept[-1:]
             if running and self._seen.get(thread) is running[0]:
