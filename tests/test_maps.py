@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -16,6 +17,8 @@ from jobnb.ids import IdRange
 from jobnb.recorder.batch import Pending, arrays, payload
 from jobnb.recorder.events import NOT_SAID, Event, EventKind, PlainEnd
 from jobnb.recorder.lines import LineWriter, parse_lines
+from jobnb.tracking.execution import Execution
+from jobnb.tracking.mapped import MappedJobs
 
 SHARED = '"job_type":"a","created_at":1700000000.000000'
 
@@ -223,6 +226,32 @@ def test_a_callback_that_waits_keeps_no_job_of_the_map_from_its_turn() -> None:
     group[100].add_done_callback(wait_for_a_later_one)
     assert waited.wait(10)
     assert group.wait(10)
+
+
+def test_a_fault_in_running_one_job_of_a_map_costs_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert jobnb.map(int, range(3000)).wait(20)  # quick ones: one thread keeps them
+    threads = default_service().runtime.threads
+    run, ran, new, made = threads._run_job, list[object](), MappedJobs._new, list[int]()
+
+    def make(mapped: MappedJobs, index: int) -> Execution:
+        made.append(index)
+        if len(made) % 500 == 0:
+            raise MemoryError
+        return new(mapped, index)
+
+    def run_job(execution: Execution, has_more: Any) -> None:
+        run(execution, has_more)
+        ran.append(execution)
+        if len(ran) % 700 == 0:
+            raise MemoryError
+
+    monkeypatch.setattr(threads, "_run_job", run_job)
+    monkeypatch.setattr(MappedJobs, "_new", make)
+    groups = [jobnb.map(int, range(2000)) for _ in range(3)]
+    assert all(group.wait(20) for group in groups)
+    monkeypatch.undo()
+    assert all(group.results() == list(range(2000)) for group in groups)
+    assert len(set(ran)) == len(ran) == 6000
 
 
 # -- how it is written down

@@ -57,9 +57,16 @@ class Threads(DaemonPool["Execution | MappedJobs"]):
         else:
             self._run_job(task, self.has_tasks)
 
-    def _run_mapped(self, mapped: MappedJobs) -> None:
+    def _run_mapped(self, mapped: MappedJobs) -> None:  # noqa: C901 - once for every job: what a call costs counts here
         kept = self._kept.setdefault(get_ident(), [])
-        while (execution := mapped.next()) is not None:
+        while True:
+            try:
+                execution = mapped.next()
+            except BaseException:
+                self.add(mapped)  # out of memory, say; the others must not pay for it
+                raise
+            if execution is None:
+                return
             if not mapped.are_quick:
                 if mapped.has_more():
                     self.add(mapped)
@@ -67,10 +74,13 @@ class Threads(DaemonPool["Execution | MappedJobs"]):
                 return
             kept.append(execution)
             self._wake()
-            self._run_job(execution, mapped.has_more)
             try:
-                kept.pop()
-            except IndexError:
+                self._run_job(execution, mapped.has_more)
+            except BaseException:
+                if _took_back(kept):
+                    self.add(mapped)
+                raise
+            if not _took_back(kept):
                 return  # it was handed on
 
     def look_after(self) -> bool:
@@ -88,6 +98,14 @@ class Threads(DaemonPool["Execution | MappedJobs"]):
             self._seen[thread] = running[0] if running else None
         # what was seen, not what is kept by now: it is to be forgotten too
         return any(self._seen.values())
+
+
+def _took_back(kept: list[Execution]) -> bool:
+    try:
+        kept.pop()
+    except IndexError:
+        return False
+    return True
 
 
 class Borrowed:

@@ -90,8 +90,9 @@ class MappedJobs:
         index = self._turn
         if index >= len(self._calls):
             return None
+        execution = self._made.get(index) or self._made.setdefault(index, self._new(index))
         self._turn = index + 1
-        return self._made.get(index) or self._made.setdefault(index, self._new(index))
+        return execution
 
     def has_more(self) -> bool:
         """True if some have not had their turn."""
