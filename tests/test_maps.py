@@ -254,6 +254,19 @@ def test_a_fault_in_running_one_job_of_a_map_costs_no_other_one(monkeypatch: pyt
     assert len(set(ran)) == len(ran) == 6000
 
 
+def test_a_callback_that_takes_long_does_not_keep_the_ends_of_other_jobs_from_being_told() -> None:
+    recorder, told, waited = default_service().runtime.recorder, threading.Event(), list[bool]()
+
+    def a_job() -> Event:
+        return Event(EventKind.NEW, IdRange.new(1).text(0), 1, SHARED)
+
+    with recorder._lock:  # so that both are taken along together
+        recorder.put(a_job(), lambda: lambda: waited.append(told.wait(5)))
+        recorder.put(a_job(), told.set)
+    recorder.write_gathered()
+    assert waited == [True]
+
+
 # -- how it is written down
 
 

@@ -64,10 +64,10 @@ class Recorder:
         self._spool = Spool(folder, kernel_id)
         self.dead_letters = folder / f"{kernel_id}.dead"
         self._writer = Writer(database, self.dead_letters, self._keep_safe, on_problem)
-        self._brought: deque[tuple[Sequence[AnyEvent], Callable[[], object] | None]] = deque()
+        self._brought: deque[tuple[Sequence[AnyEvent], Callable[[], Callable[[], object] | None] | None]] = deque()
         self._batch: list[AnyEvent] = []
         self._incoming: deque[tuple[int, list[AnyEvent]]] = deque()
-        self._followers: deque[Callable[[], object]] = deque()
+        self._followers: deque[Callable[[], Callable[[], object] | None]] = deque()
         self._taker: int | None = None
         self._pending = Pending()
         self._lock, self._starting = threading.Lock(), threading.Lock()
@@ -92,7 +92,9 @@ class Recorder:
         """Why the last flush failed; None while everything is well."""
         return self._writer.last_error
 
-    def put(self, event: AnyEvent, then: Callable[[], object] | None = None, *, may_wait: bool = False) -> None:
+    def put(
+        self, event: AnyEvent, then: Callable[[], Callable[[], object] | None] | None = None, *, may_wait: bool = False
+    ) -> None:
         """Record one event without waiting for other threads, and call `then` when it is in the spool.
 
         Threads combine: whoever writes to the spool at the moment takes along what the others have brought meanwhile,
@@ -101,7 +103,8 @@ class Recorder:
 
         Args:
             event: what happened.
-            then: called when it is safe.
+            then: called when it is safe. What takes longer, the user's own code above all, it returns: that is called
+                when all whose events became safe with this one have been told.
             may_wait: let it wait for a write that takes many along, milliseconds later: until then nobody is told
                 that it happened. A write costs as much as a short job.
 
@@ -143,8 +146,14 @@ class Recorder:
         """
         self._take_along()
         self._combine()
-        while self._followers:
-            self._followers.popleft()()
+        followers = [self._followers.popleft() for _ in range(len(self._followers))]
+        try:
+            later = [more for then in followers if (more := then()) is not None]
+            for more in later:
+                more()
+        except BaseException:
+            self._followers.extend(followers)
+            raise
 
     def write_gathered(self) -> None:
         """Write what waits for others to come."""
@@ -161,7 +170,7 @@ class Recorder:
         me = get_ident()
         if self._taker == me:
             return  # a destructor or a signal handler, run in the midst of this: its event is taken along
-        followers: list[Callable[[], object]] = []
+        followers: list[Callable[[], Callable[[], object] | None]] = []
         try:
             with self._lock:
                 self._taker = me
@@ -182,8 +191,9 @@ class Recorder:
                 self._wake.set()
             elif self._thread is None and self._incoming:
                 self._start()
-            for then in followers:
-                then()
+            later = [more for then in followers if (more := then()) is not None]
+            for more in later:
+                more()
         except BaseException:
             self._followers.extend(followers)
             raise

@@ -221,15 +221,19 @@ class Execution:
         self.value, self.duration = value, duration
         self._end_claimed, self.status = True, "done"
 
-    def finish(self) -> None:
-        """Wake everybody who waits; `status` and the rest have been set.
+    def finish(self) -> Callable[[], None] | None:
+        """Wake everybody who waits; `status` and the rest have been set. Gives what calls the callbacks, if there are.
 
-        Safe to call again after an interrupt: it goes on with the callback that was interrupted.
+        Both are safe to call again after an interrupt: it goes on with the callback that was interrupted.
         """
         with _lazily:
             ended, callbacks = self._ended, self._callbacks
         if ended is not None:
             ended.set()
+        return self._call_back if callbacks else None
+
+    def _call_back(self) -> None:
+        callbacks = self._callbacks
         while callbacks:
             callbacks[0]()
             callbacks.pop(0)
