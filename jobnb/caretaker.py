@@ -88,7 +88,10 @@ class Caretaker:
             _log.exception("jobnb: the caretaker of this process failed; it goes on")
 
     def _look(self) -> None:
+        # the pulse does so more often; but a callback of the user's may hold it up
+        self._runtime.threads.look_after()
         self._runtime.recorder.intake.mend()
+        self._runtime.end_called_off()
         self._runtime.sweep_now()
         self._runtime.recorder.trim_spool()
         self._runtime.recorder.intake.keep_in_place()

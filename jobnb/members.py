@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, SupportsIndex, TypeVar, cast, overload
 
 from jobnb.handle import JobHandle
+from jobnb.tracking.progress import current_execution
 from jobnb.waiting import SLICE
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Members(Sequence[JobHandle[R]], Generic[R]):
 
     def wait(self, deadline: float) -> bool:
         """Wait for the end of all; True if it came before `deadline`, a time by the monotonic clock."""
-        # after a fork they go on in the parent, and their rows tell
-        if len(self) < len(self._mapped) or self._runtime.is_left_behind:
+        # after a fork they go on in the parent, and their rows tell; in a job the handle tells why it may take for ever
+        if len(self) < len(self._mapped) or self._runtime.is_left_behind or current_execution() is not None:
             return all(self._has_ended(place) or self._handle(place).wait(_left(deadline)) for place in self._places)
         # in slices, so that an interrupt gets through
         while not self._mapped.over.wait(max(0.0, min(SLICE, deadline - time.monotonic()))):

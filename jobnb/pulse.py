@@ -18,7 +18,7 @@ _log = logging.getLogger("jobnb")
 class Pulse:
     """Calls `beat` each `interval` seconds from a `wake` on, until it says that nothing is left to do.
 
-    Its thread starts with the first `wake`.
+    Its thread starts with the first `wake`. If there can be no further thread, `beat` is not called.
 
     Args:
         interval: seconds.
@@ -28,7 +28,7 @@ class Pulse:
 
     def __init__(self, interval: float, beat: Callable[[], bool], name: str) -> None:
         self._interval, self._beat, self._name = interval, beat, name
-        self._is_awake = False
+        self._is_awake = self._told = False
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()  # a destructor may wake it in the midst of its start
@@ -40,7 +40,13 @@ class Pulse:
         self._is_awake = True
         self._wake.set()
         if self._thread is None:
-            self._start()
+            try:
+                self._start()
+            except RuntimeError as error:
+                self._is_awake = False
+                if not self._told:  # once
+                    _log.warning("jobnb: %s: what %s does is done later, by others", error, self._name)
+                self._told = True
 
     def _start(self) -> None:
         with self._starting:

@@ -86,6 +86,7 @@ class Runtime:
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
         self._opened = self.is_closed = self.is_left_behind = False
         self._opener: int | None = None
+        self._called_off: list[Callable[[], Iterable[Execution]]] = []
 
     # -- the doors to the database
 
@@ -162,7 +163,7 @@ class Runtime:
                 announce([execution])
             self._start(execution)
         except BaseException:
-            self._call_off([execution])
+            self._call_off(lambda: [execution])
             raise
         return execution
 
@@ -192,7 +193,7 @@ class Runtime:
                 for execution in mapped.unfinished():
                     self._start(execution)
         except BaseException:
-            self._call_off(mapped.unfinished())
+            self._call_off(mapped.unfinished)
             raise
         return mapped
 
@@ -235,6 +236,15 @@ class Runtime:
         return self.executions.find(str(job_id))
 
     # -- what the caretaker does
+
+    def end_called_off(self) -> None:
+        """End the jobs that an interrupt called off; a second one may have come in the midst of that."""
+        for jobs in list(self._called_off):
+            for execution in jobs():
+                execution.request_stop("cancelled")
+                self.runner.cancel_queued(execution)
+            with contextlib.suppress(ValueError):  # another thread was faster
+                self._called_off.remove(jobs)
 
     def keep_sign(self) -> None:
         """See to it that this process still counts as alive on this host."""
@@ -306,11 +316,10 @@ class Runtime:
         self.recorder.put_all((event,))
         self._caretaker.wake()
 
-    def _call_off(self, executions: Iterable[Execution]) -> None:
+    def _call_off(self, jobs: Callable[[], Iterable[Execution]]) -> None:
         """An interrupt came before the caller had a handle: what has not begun does not begin any more."""
-        for execution in executions:
-            execution.request_stop("cancelled")
-            self.runner.cancel_queued(execution)
+        self._called_off.append(jobs)
+        self.end_called_off()
 
     def _start(self, execution: Execution) -> None:
         if (place := execution.work.place) is None:

@@ -44,6 +44,7 @@ class DaemonPool(Generic[T]):
         self._size, self._name, self._run, self._rest = size, name, run, rest
         self._tasks: SimpleQueue[T | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._told = False
         self._lock = threading.RLock()  # a destructor may submit a job in the midst of it
 
     def add(self, task: T) -> None:
@@ -65,8 +66,20 @@ class DaemonPool(Generic[T]):
         with self._lock:
             if len(self._threads) < self._size:
                 name = f"{self._name}-{len(self._threads) + 1}"
-                # an interrupt in the midst of this: rather one thread too many than too few
-                self._threads.append(start_outside(self._work, name))
+                try:
+                    # an interrupt in the midst of this: rather one thread too many than too few
+                    self._threads.append(start_outside(self._work, name))
+                except RuntimeError as error:
+                    if not self._threads:
+                        raise
+                    # the task is queued, and has threads that will take it: who brought it must not take it for refused
+                    self._tell_of_few(error)
+
+    def _tell_of_few(self, error: RuntimeError) -> None:
+        if not self._told:  # once
+            _log.warning("jobnb: %s: %s goes on with %s threads instead of %s",
+                         error, self._name, len(self._threads), self._size)  # fmt: skip
+        self._told = True
 
     def _work(self) -> None:
         tasks, run = self._tasks, self._run

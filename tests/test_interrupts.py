@@ -345,3 +345,91 @@ def test_a_destructor_may_submit_a_job_in_the_midst_of_the_first_connect(monkeyp
     assert not submitting.is_alive()
     assert [handle.result(20) for handle in handles] == [2, 3]
     assert {handle.refresh().status for handle in handles} == {jobnb.JobStatus.DONE}
+
+
+@pytest.mark.usefixtures("client")
+def test_a_second_interrupt_while_the_first_one_calls_a_map_off_leaves_no_job_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobnb.submit(int).result(20)
+    runtime = default_service().runtime
+    cancel, calls = runtime.runner.cancel_queued, list[Execution]()
+
+    def cancel_queued(execution: Execution) -> None:
+        calls.append(execution)
+        if len(calls) == 100:
+            raise KeyboardInterrupt
+        cancel(execution)
+
+    monkeypatch.setattr(runtime.runner, "cancel_queued", cancel_queued)
+    monkeypatch.setattr(runtime.threads, "add", interrupted(runtime.threads.add, before=True))
+    with pytest.raises(KeyboardInterrupt):
+        jobnb.map(int, range(300))
+    until(lambda: not runtime.executions.are_active)
+    until(lambda: [job.state for job in jobnb.jobs(limit=1000)].count("cancelled") == 300)
+
+
+MAPS_INTERRUPTED = """
+import random, signal, time, jobnb
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+def work(number):
+    return number
+
+jobnb.submit(work, 0).result(30)
+signal.signal(signal.SIGALRM, interrupt)
+chance, groups, interrupts, end = random.Random(1), [], 0, time.monotonic() + 1.5
+while time.monotonic() < end:
+    try:
+        # again and again: one that comes in a destructor is ignored
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.001, 0.012), 0.1)
+        while True:
+            groups.append(jobnb.map(work, range(chance.choice([1, 5, 50, 300]))))
+            chance.choice([groups[-1].wait, groups[-1].results, groups[-1].counts, lambda: jobnb.submit(work, 3)])()
+    except KeyboardInterrupt:
+        interrupts += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+runtime = jobnb.api.default_service().runtime
+deadline = time.monotonic() + 20
+while runtime.executions.are_active and time.monotonic() < deadline:
+    time.sleep(0.01)
+assert interrupts > 10, interrupts
+assert not runtime.executions.are_active, f"{len(list(runtime.executions.unfinished()))} jobs neither run nor end"
+for group in groups:
+    assert group.wait(1)
+    assert all(handle.wait(1) for handle in group)
+    assert group.results(1) == list(range(len(group)))
+runtime.recorder.settle(20)
+assert jobnb.jobs(status="scheduled") == jobnb.jobs(status="in_progress") == []
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no SIGALRM")
+@pytest.mark.usefixtures("client")
+def test_maps_between_interrupts_all_end_and_none_is_said_to_be_over_before(tmp_path: Path) -> None:
+    run(MAPS_INTERRUPTED, tmp_path)
+
+
+def test_a_job_of_a_map_that_ends_while_its_handle_is_made_has_ended_for_the_handle_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mapped = mapped_jobs(1)
+    new = mapped._new
+
+    def meanwhile(index: int) -> Execution:
+        execution = new(index)
+        monkeypatch.undo()
+        turn = mapped.next()
+        assert turn is not None
+        end(turn)
+        assert mapped.ended(turn)
+        return execution
+
+    monkeypatch.setattr(mapped, "_new", meanwhile)
+    execution = mapped.execution(0)
+    assert execution.wait(0)
+    assert (execution.value, execution.started, execution.duration) == (0, 1.0, 0.5)
+    assert mapped.execution(0) is execution
+    assert list(mapped.unfinished()) == []

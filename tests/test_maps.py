@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -17,6 +18,8 @@ from jobnb.recorder.batch import Pending
 from jobnb.recorder.events import NOT_SAID, Event, EventKind, PlainEnd, whole
 from jobnb.recorder.lines import LineWriter, parse_lines
 from jobnb.recorder.parameters import arrays, payload
+from jobnb.tracking.execution import Execution
+from jobnb.tracking.mapped import MappedJobs
 
 SHARED = '"job_type":"a","created_at":1700000000.000000'
 
@@ -191,6 +194,78 @@ def test_a_job_submitted_behind_a_long_map_of_short_jobs_does_not_wait_for_its_e
     assert jobnb.submit(int).result(20) == 0
     assert not group.done()
     assert group.wait(60)
+
+
+def no_thread(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_map_runs_in_the_threads_there_are_when_no_further_one_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert jobnb.submit(int).result(20) == 0
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    assert jobnb.map(lambda number: time.sleep(0.001), range(20)).wait(20)
+    assert jobnb.map(int, range(2000)).results(20) == list(range(2000))
+    assert jobnb.submit(int).result(20) == 0
+
+
+def test_a_callback_that_waits_keeps_no_job_of_the_map_from_its_turn() -> None:
+    assert jobnb.map(int, range(3000)).wait(20)  # quick ones: one thread keeps them
+    go_on, waited = threading.Event(), threading.Event()
+
+    def work(number: int) -> None:
+        if number == 101:
+            go_on.wait(20)
+        if number == 110:
+            go_on.set()
+
+    group = jobnb.map(work, range(200))
+
+    def wait_for_a_later_one(_handle: object) -> None:
+        group[110].wait(20)
+        waited.set()
+
+    group[100].add_done_callback(wait_for_a_later_one)
+    assert waited.wait(10)
+    assert group.wait(10)
+
+
+def test_a_fault_in_running_one_job_of_a_map_costs_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert jobnb.map(int, range(3000)).wait(20)  # quick ones: one thread keeps them
+    threads = default_service().runtime.threads
+    run, ran, new, made = threads._run_job, list[object](), MappedJobs._new, list[int]()
+
+    def make(mapped: MappedJobs, index: int) -> Execution:
+        made.append(index)
+        if len(made) % 500 == 0:
+            raise MemoryError
+        return new(mapped, index)
+
+    def run_job(execution: Execution, has_more: Any) -> None:
+        run(execution, has_more)
+        ran.append(execution)
+        if len(ran) % 700 == 0:
+            raise MemoryError
+
+    monkeypatch.setattr(threads, "_run_job", run_job)
+    monkeypatch.setattr(MappedJobs, "_new", make)
+    groups = [jobnb.map(int, range(2000)) for _ in range(3)]
+    assert all(group.wait(20) for group in groups)
+    monkeypatch.undo()
+    assert all(group.results() == list(range(2000)) for group in groups)
+    assert len(set(ran)) == len(ran) == 6000
+
+
+def test_a_callback_that_takes_long_does_not_keep_the_ends_of_other_jobs_from_being_told() -> None:
+    recorder, told, waited = default_service().runtime.recorder, threading.Event(), list[bool]()
+
+    def a_job() -> Event:
+        return Event(EventKind.NEW, IdRange.new(1).text(0), 1, SHARED)
+
+    with recorder.intake._lock:  # so that both are taken along together
+        recorder.put(a_job(), lambda: lambda: waited.append(told.wait(5)))
+        recorder.put(a_job(), told.set)
+    recorder.write_gathered()
+    assert waited == [True]
 
 
 # -- how it is written down

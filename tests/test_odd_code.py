@@ -122,6 +122,16 @@ def test_a_job_that_waits_for_one_which_finds_no_thread_is_told_why(
     assert "max_workers" in str(outer.logs())
 
 
+def test_a_job_that_waits_for_a_map_in_a_full_pool_hears_why_it_may_wait_for_ever(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobnb.handle.NO_THREAD_AFTER", 0.05)
+    jobnb.configure(max_workers=1)
+    outer = jobnb.submit(lambda: jobnb.map(int, range(5)).wait(1))
+    assert not outer.result(10)
+    assert "has not started, because jobs have taken all threads" in caplog.text
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_reads_the_end_of_its_parents_job_from_the_row() -> None:

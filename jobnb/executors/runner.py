@@ -223,12 +223,13 @@ class Runner:
             self._put(event(execution), conclude, may_wait=may_wait)
         except ServiceClosed as error:
             execution.problem = f"its end could not be recorded: {error}"
-            conclude()
+            if (call_back := conclude()) is not None:
+                call_back()
 
-    def _conclude(self, execution: Execution, status: str) -> None:
+    def _conclude(self, execution: Execution, status: str) -> Callable[[], None] | None:
         execution.status = status
         self._executions.ended(execution)
-        execution.finish()
+        return execution.finish()
 
 
 _REASONS: dict[str, type[JobFailed]] = {

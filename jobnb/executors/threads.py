@@ -84,7 +84,10 @@ class Threads(DaemonPool["Execution | MappedJobs"]):
             self.add(mapped)
 
     def look_after(self) -> bool:
-        """Hand on what a thread keeps that has not come further since the last call; True if some keep something."""
+        """Hand on what a thread keeps that has not come further since the last call; True if some keep something.
+
+        Several threads may call it at the same time.
+        """
         for thread, execution in list(self._keeping.items()):
             if execution is not None and self._seen.get(thread) is execution:
                 self._keeping[thread] = None

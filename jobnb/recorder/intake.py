@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,12 +15,15 @@ from jobnb.errors import ServiceClosed
 from jobnb.recorder.spool import Spool, sync_and_close
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from jobnb.recorder.events import AnyEvent
 
 _log = logging.getLogger("jobnb")
+
+Follower = Callable[[], Callable[[], object] | None]
+"""What is called when an event is safe; see `Intake.put`."""
 
 GATHER = 0.002
 """Seconds between two writes to the spool while short jobs end one after the other."""
@@ -46,10 +50,10 @@ class Intake:
     ) -> None:
         self._spool = Spool(folder, kernel_id)
         self._on_events, self._on_gather = on_events, on_gather
-        self._brought: deque[tuple[Sequence[AnyEvent], Callable[[], object] | None]] = deque()
+        self._brought: deque[tuple[Sequence[AnyEvent], Follower | None]] = deque()
         self._batch: list[AnyEvent] = []
         self.incoming: deque[tuple[int, list[AnyEvent]]] = deque()
-        self._followers: deque[Callable[[], object]] = deque()
+        self._followers: deque[Follower] = deque()
         self._taker: int | None = None
         self._lock = threading.Lock()
         self.last = self._handed = 0
@@ -71,7 +75,7 @@ class Intake:
         """True if this very thread is in the midst of taking events in; then it must not wait for them."""
         return self._taker == get_ident()
 
-    def put(self, event: AnyEvent, then: Callable[[], object] | None = None, *, may_wait: bool = False) -> None:
+    def put(self, event: AnyEvent, then: Follower | None = None, *, may_wait: bool = False) -> None:
         """Record one event without waiting for other threads, and call `then` when it is in the spool.
 
         Threads combine: whoever writes to the spool at the moment takes along what the others have brought meanwhile,
@@ -80,7 +84,8 @@ class Intake:
 
         Args:
             event: what happened.
-            then: called when it is safe.
+            then: called when it is safe. What takes longer, the user's own code above all, it returns: that is called
+                when all whose events became safe with this one have been told.
             may_wait: let it wait for a write that takes many along, milliseconds later: until then nobody is told
                 that it happened. A write costs as much as a short job.
 
@@ -132,8 +137,7 @@ class Intake:
         """
         self._take_along()
         self._combine()
-        while self._followers:
-            self._followers.popleft()()
+        self._tell([self._followers.popleft() for _ in range(len(self._followers))])
 
     def write_gathered(self) -> None:
         """Write what waits for others to come."""
@@ -149,7 +153,7 @@ class Intake:
         """Write what all threads have brought, and tell them."""
         if self._taker == (me := get_ident()):
             return  # a destructor or a signal handler, run in the midst of this: its event is taken along
-        followers: list[Callable[[], object]] = []
+        followers: list[Follower] = []
         try:
             with self._lock:
                 self._taker = me
@@ -167,8 +171,17 @@ class Intake:
                     self._taker = None
             if self.incoming:
                 self._on_events()
-            for then in followers:
-                then()
+        except BaseException:
+            self._followers.extend(followers)
+            raise
+        self._tell(followers)
+
+    def _tell(self, followers: list[Follower]) -> None:
+        """All of them first, and only then what they have called behind that."""
+        try:
+            later = [more for then in followers if (more := then()) is not None]
+            for more in later:
+                more()
         except BaseException:
             self._followers.extend(followers)
             raise

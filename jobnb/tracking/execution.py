@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from jobnb.errors import StopRequested
+from jobnb.latch import Latch
 from jobnb.recorder.events import Event, EventKind, json_text, moment
 from jobnb.tracking.log import JobLog, as_members, clean
 
@@ -107,7 +108,7 @@ class Execution:
     accepted = ""
     accepted_at = "NULL"
     _stop: threading.Event | None = None
-    _ended: threading.Event | None = None
+    _ended: Latch | None = None
     _callbacks: list[Callable[[], object]] | None = None
     _told: tuple[float | None, str | None] = (None, None)
     _end_claimed = False
@@ -220,15 +221,19 @@ class Execution:
         self.value, self.duration = value, duration
         self._end_claimed, self.status = True, "done"
 
-    def finish(self) -> None:
-        """Wake everybody who waits; `status` and the rest have been set.
+    def finish(self) -> Callable[[], None] | None:
+        """Wake everybody who waits; `status` and the rest have been set. Gives what calls the callbacks, if there are.
 
-        Safe to call again after an interrupt: it goes on with the callback that was interrupted.
+        Both are safe to call again after an interrupt: it goes on with the callback that was interrupted.
         """
         with _lazily:
             ended, callbacks = self._ended, self._callbacks
         if ended is not None:
             ended.set()
+        return self._call_back if callbacks else None
+
+    def _call_back(self) -> None:
+        callbacks = self._callbacks
         while callbacks:
             callbacks[0]()
             callbacks.pop(0)
@@ -239,7 +244,7 @@ class Execution:
             return True
         with _lazily:
             if self._ended is None:
-                self._ended = threading.Event()
+                self._ended = Latch()
         return self.is_final or self._ended.wait(timeout) or self.is_final
 
     def when_ended(self, callback: Callable[[], object]) -> None:

@@ -8,11 +8,11 @@ times and its value, leaves just those behind, and is an `Execution` again if so
 from __future__ import annotations
 
 import itertools
-import threading
 from array import array
 from typing import TYPE_CHECKING, Any
 
 from jobnb.ids import IdRange
+from jobnb.latch import Latch
 from jobnb.recorder.events import Event, EventKind
 from jobnb.tracking.execution import Execution
 
@@ -62,12 +62,12 @@ class MappedJobs:
         self._let_go = bytearray(len(calls))
         self._values: list[Any] = [None] * len(calls)
         self._started, self._finished, self._durations = (array("d", bytes(8 * len(calls))) for _ in range(3))
-        self._begun = 0
+        self._begun, self._missed = 0, list[int]()
         # counters, whose `next` no other thread can interrupt: a lock would have to survive forks and destructors;
         # after an interrupt the second may have counted one twice
         self._turns, self._ends = itertools.count(), itertools.count(1)
         self._ended = bytearray(len(calls))
-        self.over = threading.Event()
+        self.over = Latch()
         if not calls:
             self.over.set()
 
@@ -88,15 +88,19 @@ class MappedJobs:
 
     def next(self) -> Execution | None:
         """The next one, to be run; None if all have had their turn."""
-        index = next(self._turns)
+        index = self._missed.pop() if self._missed else next(self._turns)
         if index >= len(self._calls):
             return None
         self._begun = index + 1
-        return self._made.get(index) or self._made.setdefault(index, self._new(index))
+        try:
+            return self._made.get(index) or self._made.setdefault(index, self._new(index))
+        except BaseException:
+            self._missed.append(index)  # out of memory, say: it has its turn later
+            raise
 
     def has_more(self) -> bool:
         """True if some have not had their turn."""
-        return self._begun < len(self._calls)
+        return self._begun < len(self._calls) or bool(self._missed)
 
     def execution(self, index: int) -> Execution:
         """One of them, for somebody who keeps it."""
@@ -105,7 +109,11 @@ class MappedJobs:
         )
         execution.is_kept = True
         # it may have been let go at this very moment
-        return self._made.setdefault(index, execution)
+        execution = self._made.setdefault(index, execution)
+        if self._let_go[index] and not execution.is_final:
+            # it had its turn elsewhere, and was let go, while this one was made
+            self._end_again(execution)
+        return execution
 
     def find(self, job_id: str) -> Execution | None:
         """The one with this id."""
@@ -157,6 +165,10 @@ class MappedJobs:
 
     def _again(self, index: int) -> Execution:
         execution = self._new(index)
+        self._end_again(execution)
+        return execution
+
+    def _end_again(self, execution: Execution) -> None:
+        index = execution.index
         execution.started, execution.finished = self._started[index], self._finished[index]
         execution.end_again(self._values[index], self._durations[index])
-        return execution
