@@ -264,7 +264,7 @@ def test_a_callback_that_takes_long_does_not_keep_the_ends_of_other_jobs_from_be
     with recorder.intake._lock:  # so that both are taken along together
         recorder.put(a_job(), lambda: lambda: waited.append(told.wait(5)))
         recorder.put(a_job(), told.set)
-    recorder.write_gathered()
+    recorder.intake.write_gathered()
     assert waited == [True]
 
 
