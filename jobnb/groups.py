@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from queue import Empty, SimpleQueue
@@ -211,15 +212,15 @@ def as_completed(handles: Iterable[JobHandle[R]], timeout: float | None = None) 
 
 def _next(ended: SimpleQueue[JobHandle[R]], deadline: float, waiting: list[JobHandle[R]]) -> JobHandle[R] | None:
     __tracebackhide__ = True
-    while True:
-        try:
-            # in slices, so that an interrupt gets through
-            return ended.get(timeout=max(0.0, min(SLICE, deadline - time.monotonic())))
-        except Empty:
+    try:
+        while True:
+            with contextlib.suppress(Empty):
+                # in slices, so that an interrupt gets through
+                return ended.get(timeout=max(0.0, min(SLICE, deadline - time.monotonic())))
             if time.monotonic() >= deadline:
                 return None
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(stopped_waiting(waiting)) from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(stopped_waiting(waiting)) from None
 
 
 def wait(handles: Iterable[JobHandle[R]], timeout: float | None = None) -> Waited[R]:

@@ -18,7 +18,7 @@ from waiting import in_time
 import jobnb
 from jobnb import ConfigurationError, DatabaseUnavailable, InvalidInput, JobCreate, SyncJobService
 from jobnb.checks import check_limit
-from jobnb.db import database
+from jobnb.db import connecting
 
 
 def add(first: int, second: int = 0) -> int:
@@ -324,7 +324,7 @@ def test_a_silent_server_is_told_within_seconds_by_queries_too(use: Any) -> None
 def test_a_connection_that_takes_too_long_is_told_with_where_it_should_have_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(database, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(DatabaseUnavailable, match=rf"no answer from 127.0.0.1:{port}/db .*no connection within"):

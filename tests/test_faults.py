@@ -20,6 +20,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy.exc import InvalidRequestError
 
 import jobnb
 from jobnb.api import default_service
@@ -341,6 +342,23 @@ def test_a_record_that_is_refused_in_every_form_goes_to_the_dead_letters(
     recorder.put(Event(EventKind.NEW, new_id_text(), 1, '"job_type":"good"'))
     recorder.settle(60)
     assert len(rows_of(host_documents)) == 301
+
+
+def test_a_connection_that_is_cut_while_the_pool_hands_it_out_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = jobnb.submit(int)
+    assert job.result(20) == 0
+    engine, handed_out = default_service().runtime.database._readers, list[bool]()
+    connect = engine.connect
+
+    def cut_once() -> Any:
+        handed_out.append(True)
+        if len(handed_out) == 1:
+            raise InvalidRequestError("This connection is closed")
+        return connect()
+
+    monkeypatch.setattr(engine, "connect", cut_once)
+    assert default_service().runtime.database.ping()
+    assert len(handed_out) >= 2  # the caretaker looks too
 
 
 # -- many threads

@@ -32,7 +32,7 @@ import pandas as pd
 import psycopg
 import pydantic
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from waiting import in_time
@@ -487,7 +487,11 @@ def structures(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+# without the phase that explains failures: it traces every line, which takes minutes where other tests run beside it
+PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), database=None, phases=PHASES)
 @given(value=st.recursive(LEAVES, structures, max_leaves=20))
 def test_random_structures_come_back_from_jsonb_exactly(jsonb: Any, value: Any) -> None:
     encoded = encode(value)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InvalidRequestError
 
 from jobnb.db import schema
 from jobnb.db.connecting import connect_to_embedded, connect_to_url, read_odd_times
@@ -241,7 +241,7 @@ class Database:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        with engine.connect() as conn:
+        with _checked_out(engine) as conn:
             try:
                 with self._watchdog.limit(_driver(conn), deadline_of(query)):
                     result = query(conn, *args, **kwargs)
@@ -288,6 +288,14 @@ class Database:
                 connection.rollback()
         except psycopg.Error as error:
             raise DisconnectionError from error
+
+
+def _checked_out(engine: Engine) -> Connection:
+    try:
+        return engine.connect()
+    except InvalidRequestError:
+        # "This connection is closed": another thread dropped it just when the pool handed it out
+        return engine.connect()
 
 
 def _driver(conn: Connection) -> psycopg.Connection[Any]:

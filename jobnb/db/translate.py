@@ -43,6 +43,10 @@ def translated(where: str, redact: Callable[[str], str]) -> Iterator[None]:
         raise
     except sqlalchemy.exc.TimeoutError:
         raise DatabaseUnavailable(f"all connections of this process to {where} are busy: try again") from None
+    except sqlalchemy.exc.InvalidRequestError as error:
+        if "connection is closed" not in str(error):
+            raise
+        raise DatabaseUnavailable(f"the connection to {where} was cut at this very moment: try again") from None
     except (sqlalchemy.exc.DBAPIError, OSError) as error:
         raise translate(error, where, redact) from None
     except Exception as error:

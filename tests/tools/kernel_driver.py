@@ -196,7 +196,7 @@ class Kernel:
     def stop(self) -> None:
         """End the kernel at once."""
         self._is_over.set()
-        self._listener.join(2)
+        self._listener.join()  # while it reads, the channels can't be closed
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         # jupyter_client makes a loop for its blocking calls, and leaves it open
