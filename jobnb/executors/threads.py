@@ -91,9 +91,11 @@ class Threads(DaemonPool["Execution | MappedJobs"]):
         for thread, execution in list(self._keeping.items()):
             if execution is not None and self._seen.get(thread) is execution:
                 self._keeping[thread] = None
+                mapped = execution.mapped
+                assert mapped is not None
+                mapped.slow_down()  # or the next thread would keep it too, and each further one begin a beat later
                 # should the thread have come further at this very moment: two threads may run a map at once
-                assert execution.mapped is not None
-                self._hand_on(execution.mapped)
+                self._hand_on(mapped)
             self._seen[thread] = self._keeping[thread]
         # what was seen, not what is kept by now: it is to be forgotten too
         return any(self._seen.values())

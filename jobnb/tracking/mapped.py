@@ -79,6 +79,10 @@ class MappedJobs:
         """True if the last ones that ended took less than `QUICK`."""
         return self._pace < QUICK
 
+    def slow_down(self) -> None:
+        """One takes longer than those before it."""
+        self._pace = 3 * QUICK
+
     @property
     def accepted(self) -> Event:
         """The event that tells of their acceptance, all in one."""
