@@ -81,8 +81,8 @@ def _new_moment() -> int:
 
 def _text(moment: int, number: int) -> str:
     # 48 bits of milliseconds, version 7, 12 bits of their fraction; then the variant and 62 bits of the number
-    digits = f"{moment:015x}{number | _VARIANT:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-7{digits[12:15]}-{digits[15:19]}-{digits[19:]}"
+    head, tail = f"{moment:015x}", f"{number | _VARIANT:016x}"
+    return f"{head[:8]}-{head[8:12]}-7{head[12:]}-{tail[:4]}-{tail[4:]}"
 
 
 def new_job_id() -> UUID:

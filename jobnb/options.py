@@ -35,7 +35,10 @@ def chosen(
     executor: Executor | None,
 ) -> dict[str, Any]:
     """Those of the options of a call that are not the default, unchecked."""
-    is_usual = isinstance(job_type, str) and job_type == PLAIN.job_type
+    is_usual = job_type is PLAIN.job_type or (isinstance(job_type, str) and job_type == PLAIN.job_type)
+    belongs = document_id is not None or property_id is not None or initial_data is not None
+    if is_usual and not (belongs or retries) and name is None and timeout is None and executor is None:
+        return {}  # most calls, and this is on the way of every one
     values = (name, document_id, property_id, initial_data, timeout, retries or None, executor)
     given = {option: value for option, value in zip(_CHOICES, values, strict=True) if value is not None}
     return given if is_usual else {"job_type": job_type, **given}

@@ -37,10 +37,12 @@ class LineWriter:
         for event in events:
             if not isinstance(event, Event):
                 job_id, shared, *texts = event
-                made += self._shared_line(shared)
+                if shared not in self._keys:
+                    made += self._shared_line(shared)
                 made.append(_line(f"{_PLAIN} {job_id} {self._keys.get(shared, '')} {' '.join(texts)}"))
             elif event.kind is not _PROGRESS:
-                made += self._shared_line(event.shared)
+                if event.shared not in self._keys:
+                    made += self._shared_line(event.shared)
                 number = event.jobs if event.kind is _MAP else event.attempt
                 key = self._keys.get(event.shared, "")
                 line = _line(f"{event.kind} {event.job_id} {number} {key} {event.members}")
@@ -53,7 +55,7 @@ class LineWriter:
 
     def _shared_line(self, shared: str) -> tuple[bytes, ...]:
         """What tells the file of shared members that it does not have yet."""
-        if not shared or shared in self._keys:
+        if not shared:
             return ()
         key = self._keys[shared] = blake2b(shared.encode("ascii"), digest_size=8).hexdigest()
         return (_line(f"{_SHARED} {key} {shared}"),)
