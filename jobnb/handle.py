@@ -293,6 +293,10 @@ class JobHandle(SeenJob, Generic[R]):
         except DatabaseUnavailable as error:
             self._tell_of_outage(error)
             return False
+        except JobNotFound:
+            if self._started_here is None or self._job is not None:
+                raise
+            return False  # after a fork: the parent has accepted it, and is about to store it
 
     def _tell_of_full_pool(self) -> None:
         waiting = current_execution()

@@ -55,7 +55,7 @@ class Intake:
         self.incoming: deque[tuple[int, list[AnyEvent]]] = deque()
         self._followers: deque[Follower] = deque()
         self._taker: int | None = None
-        self._lock = threading.Lock()
+        self._lock, self._mending = threading.Lock(), threading.Lock()
         self.last = self._handed = 0
         self._gathers_until = 0.0
         self.has_failed = self._closed = self._forked = False
@@ -137,7 +137,17 @@ class Intake:
         """
         self._take_along()
         self._combine()
-        self._tell([self._followers.popleft() for _ in range(len(self._followers))])
+        if not self._mending.acquire(blocking=False):
+            return  # another thread is at it
+        try:
+            while self._followers:
+                followers = list(self._followers)
+                _tell(followers)
+                # only now: an interrupt before this has them told again, and loses none
+                for _ in followers:
+                    self._followers.popleft()
+        finally:
+            self._mending.release()
 
     def write_gathered(self) -> None:
         """Write what waits for others to come."""
@@ -171,17 +181,7 @@ class Intake:
                     self._taker = None
             if self.incoming:
                 self._on_events()
-        except BaseException:
-            self._followers.extend(followers)
-            raise
-        self._tell(followers)
-
-    def _tell(self, followers: list[Follower]) -> None:
-        """All of them first, and only then what they have called behind that."""
-        try:
-            later = [more for then in followers if (more := then()) is not None]
-            for more in later:
-                more()
+            _tell(followers)
         except BaseException:
             self._followers.extend(followers)
             raise
@@ -264,3 +264,10 @@ class Intake:
             _log.warning("jobnb: can't write the spool %s (%s): jobs go on, but what is not in the database yet would "
                          "be lost with this process", self._spool.path, error)  # fmt: skip
         self.has_failed = True
+
+
+def _tell(followers: list[Follower]) -> None:
+    """All of them first, and only then what they have called behind that."""
+    later = [more for then in followers if (more := then()) is not None]
+    for more in later:
+        more()

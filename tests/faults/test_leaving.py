@@ -161,7 +161,8 @@ if first:
     with psycopg.connect(direct_url) as connection:
         rows = connection.execute("SELECT status::text, count(*) FROM jobs GROUP BY status").fetchall()
     assert {status for status, _ in rows} <= {"done", "failed"}
-    assert told == f"{sum(count for _, count in rows)} jobs"
+    # reads still work; what the process is just storing may be missing there
+    assert int(told.removesuffix(" jobs")) <= sum(count for _, count in rows)
 
 
 EMBEDDED = """
