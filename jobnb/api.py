@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime, timedelta
 
-    from jobnb.executors.threads import Executor
+    from jobnb.executors.borrowed import Executor
     from jobnb.groups import JobGroup
     from jobnb.runtime import Runtime
     from jobnb.tracking.execution import Execution

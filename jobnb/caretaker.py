@@ -90,9 +90,8 @@ class Caretaker:
     def _look(self) -> None:
         # the pulse does so more often; but a callback of the user's may hold it up
         self._runtime.threads.look_after()
-        self._runtime.recorder.intake.mend()
-        self._runtime.end_called_off()
         self._runtime.sweep_now()
+        self._runtime.requests.end_called_off()
         self._runtime.recorder.trim_spool()
         self._runtime.recorder.intake.keep_in_place()
         self._runtime.keep_sign()

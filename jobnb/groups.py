@@ -14,7 +14,7 @@ from jobnb.display.overview import overview_html, overview_of
 from jobnb.display.words import as_of
 from jobnb.errors import WaitTimeout
 from jobnb.models import Job
-from jobnb.waiting import SLICE, all_ended, deadline_after, stopped_waiting
+from jobnb.waiting import SLICE, all_ended, deadline_after, left_until, stopped_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,7 +81,7 @@ class JobGroup(Generic[R]):
         __tracebackhide__ = True
         deadline = deadline_after(timeout)
         try:
-            return [handle.exception(_left(deadline)) for handle in self._handles]
+            return [handle.exception(left_until(deadline)) for handle in self._handles]
         except KeyboardInterrupt:
             raise KeyboardInterrupt(stopped_waiting(self._handles)) from None
 
@@ -231,7 +231,7 @@ def wait(handles: Iterable[JobHandle[R]], timeout: float | None = None) -> Waite
     handles = list(handles)
     try:
         for handle in handles:
-            (outcome.done if handle.wait(_left(deadline)) else outcome.not_done).add(handle)
+            (outcome.done if handle.wait(left_until(deadline)) else outcome.not_done).add(handle)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(stopped_waiting(handles)) from None
     return outcome
@@ -248,7 +248,3 @@ async def gather(*handles: JobHandle[R]) -> list[R]:
         if handle.state not in ("scheduled", "in_progress", "done"):
             await handle
     return [await handle for handle in handles]
-
-
-def _left(deadline: float) -> float | None:
-    return None if deadline == float("inf") else max(0.0, deadline - time.monotonic())

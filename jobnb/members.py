@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, SupportsIndex, TypeVar, cast, overload
 
 from jobnb.handle import JobHandle
 from jobnb.tracking.progress import current_execution
-from jobnb.waiting import SLICE
+from jobnb.waiting import left_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +53,10 @@ class Members(Sequence[JobHandle[R]], Generic[R]):
         """Wait for the end of all; True if it came before `deadline`, a time by the monotonic clock."""
         # after a fork they go on in the parent, and their rows tell; in a job the handle tells why it may take for ever
         if len(self) < len(self._mapped) or self._runtime.is_left_behind or current_execution() is not None:
-            return all(self._has_ended(place) or self._handle(place).wait(_left(deadline)) for place in self._places)
-        # in slices, so that an interrupt gets through
-        while not self._mapped.over.wait(max(0.0, min(SLICE, deadline - time.monotonic()))):
-            if time.monotonic() >= deadline:
-                return False
-        return True
+            return all(
+                self._has_ended(place) or self._handle(place).wait(left_until(deadline)) for place in self._places
+            )
+        return self._mapped.over.wait(left_until(deadline))
 
     def done(self) -> bool:
         """True if all have ended."""
@@ -72,7 +69,7 @@ class Members(Sequence[JobHandle[R]], Generic[R]):
             if self._mapped.is_done(place):
                 yield cast("R", self._mapped.value(place))
             else:
-                yield self._handle(place).result(_left(deadline))
+                yield self._handle(place).result(left_until(deadline))
 
     def states(self) -> Iterator[str]:
         """The state of each, in a word."""
@@ -87,7 +84,3 @@ class Members(Sequence[JobHandle[R]], Generic[R]):
             execution = self._mapped.execution(place)
             made = self._made.setdefault(place, JobHandle(self._runtime, execution.job_id, execution))
         return made
-
-
-def _left(deadline: float) -> float | None:
-    return None if deadline == float("inf") else max(0.0, deadline - time.monotonic())

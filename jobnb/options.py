@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-    from jobnb.executors.threads import Executor
+    from jobnb.executors.borrowed import Executor
     from jobnb.runtime import Runtime
 
 PLAIN = Options("analysis")

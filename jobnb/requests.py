@@ -1,4 +1,4 @@
-"""`Requests`: what is asked of jobs, to stop or to be run again; here, or from anywhere by their rows."""
+"""`Requests`: what is asked of jobs, to stop or to be run again; here, from anywhere by their rows, or by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from jobnb.errors import JobnbError, JobNotFound
 from jobnb.executors.force import force_stop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from jobnb.runtime import Runtime
     from jobnb.tracking.execution import Execution
 
@@ -29,6 +31,7 @@ class Requests:
         self._runtime = runtime
         self._unrecorded: dict[str, bool] = {}
         self._heeded: set[UUID] = set()
+        self._called_off: list[Callable[[], Iterable[Execution]]] = []
         self._lock = threading.Lock()
 
     def cancel(self, job_id: UUID | str, *, force: bool = False) -> bool:
@@ -42,6 +45,19 @@ class Requests:
         if not execution.is_final:
             self._record(execution.job_id, force)
         return True
+
+    def call_off(self, jobs: Callable[[], Iterable[Execution]]) -> None:
+        """An interrupt came before the caller had a handle: what has not begun does not begin any more."""
+        self._called_off.append(jobs)
+        self.end_called_off()
+
+    def end_called_off(self) -> None:
+        """Stop all jobs that were called off; another interrupt may have come in the midst of that."""
+        for jobs in list(self._called_off):
+            for execution in jobs():
+                self._stop(execution, force=False)
+            with contextlib.suppress(ValueError):  # another thread was faster
+                self._called_off.remove(jobs)
 
     def heed(self) -> None:
         """Do what others asked for by the rows: stop jobs, run jobs again."""

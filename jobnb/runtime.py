@@ -86,7 +86,6 @@ class Runtime:
         self._lock, self._sweeping = threading.Lock(), threading.Lock()
         self._opened = self.is_closed = self.is_left_behind = False
         self._opener: int | None = None
-        self._called_off: list[Callable[[], Iterable[Execution]]] = []
 
     # -- the doors to the database
 
@@ -163,7 +162,7 @@ class Runtime:
                 announce([execution])
             self._start(execution)
         except BaseException:
-            self._call_off(lambda: [execution])
+            self.requests.call_off(lambda: [execution])
             raise
         return execution
 
@@ -193,7 +192,7 @@ class Runtime:
                 for execution in mapped.unfinished():
                     self._start(execution)
         except BaseException:
-            self._call_off(mapped.unfinished)
+            self.requests.call_off(mapped.unfinished)
             raise
         return mapped
 
@@ -237,15 +236,6 @@ class Runtime:
 
     # -- what the caretaker does
 
-    def end_called_off(self) -> None:
-        """End the jobs that an interrupt called off; a second one may have come in the midst of that."""
-        for jobs in list(self._called_off):
-            for execution in jobs():
-                execution.request_stop("cancelled")
-                self.runner.cancel_queued(execution)
-            with contextlib.suppress(ValueError):  # another thread was faster
-                self._called_off.remove(jobs)
-
     def keep_sign(self) -> None:
         """See to it that this process still counts as alive on this host."""
         if not self.is_closed:
@@ -258,7 +248,7 @@ class Runtime:
             self.recovery.observe()
 
     def sweep_now(self) -> None:
-        """Record what is new about the running jobs."""
+        """Record what is new about the running jobs, and finish what an interrupt left undone."""
         self._sweep()
         self.recorder.intake.mend()
 
@@ -315,11 +305,6 @@ class Runtime:
         self.executions.add(execution)
         self.recorder.put_all((event,))
         self._caretaker.wake()
-
-    def _call_off(self, jobs: Callable[[], Iterable[Execution]]) -> None:
-        """An interrupt came before the caller had a handle: what has not begun does not begin any more."""
-        self._called_off.append(jobs)
-        self.end_called_off()
 
     def _start(self, execution: Execution) -> None:
         if (place := execution.work.place) is None:

@@ -10,7 +10,7 @@ from jobnb.checks import check_id
 from jobnb.db import queries
 from jobnb.display import outlet
 from jobnb.errors import InvalidTransition, JobNotFound, ServiceClosed
-from jobnb.executors.threads import Borrowed, Executor
+from jobnb.executors.borrowed import Borrowed, Executor
 from jobnb.groups import JobGroup
 from jobnb.handle import JobHandle
 from jobnb.members import Members

@@ -59,6 +59,11 @@ def pauses() -> Iterator[float]:
         pause = min(pause * 1.5, 1.0)
 
 
+def left_until(deadline: float) -> float | None:
+    """Seconds from now to a `deadline_after`; None if there is none."""
+    return None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
+
+
 def stopped_waiting(handles: Iterable[Waitable]) -> str:
     """What to tell somebody who interrupted the waiting: what goes on, and how to stop it."""
     going_on = [handle for handle in handles if handle.state in ("scheduled", "in_progress")]

@@ -32,8 +32,8 @@ from jobnb.tracking.mapped import MappedJobs
 from jobnb.tracking.work import accept, make_work
 
 # a signal that interrupts whatever the main thread does, as Ctrl-C does, but in the middle of it for sure
-INTERRUPTED = """
-import signal, time, jobnb
+INTERRUPTS = """
+import random, signal, time, jobnb
 
 def interrupt(number, frame):
     raise KeyboardInterrupt
@@ -43,6 +43,17 @@ def work(number):
 
 jobnb.submit(work, 0).result(30)
 signal.signal(signal.SIGALRM, interrupt)
+"""
+ALL_END = """
+runtime = jobnb.api.default_service().runtime
+deadline = time.monotonic() + 20
+while runtime.executions.are_active and time.monotonic() < deadline:
+    time.sleep(0.01)
+assert interrupts > 10, interrupts
+assert not runtime.executions.are_active, f"{len(list(runtime.executions.unfinished()))} jobs neither run nor end"
+"""
+
+INTERRUPTED = f"""{INTERRUPTS}
 handles, interrupts, end = [], 0, time.monotonic() + 1.5
 while time.monotonic() < end:
     try:
@@ -52,12 +63,7 @@ while time.monotonic() < end:
     except KeyboardInterrupt:
         signal.setitimer(signal.ITIMER_REAL, 0)
         interrupts += 1
-runtime = jobnb.api.default_service().runtime
-deadline = time.monotonic() + 20
-while runtime.executions.are_active and time.monotonic() < deadline:
-    time.sleep(0.01)
-assert interrupts > 10, interrupts
-assert not runtime.executions.are_active, f"{len(list(runtime.executions.unfinished()))} jobs neither run nor end"
+{ALL_END}
 assert sum(handle.result(10) for handle in handles) == len(handles)
 runtime.recorder.settle(60)
 assert len(jobnb.jobs(status="done", limit=10**6)) > len(handles)
@@ -369,17 +375,7 @@ def test_a_second_interrupt_while_the_first_one_calls_a_map_off_leaves_no_job_be
     until(lambda: [job.state for job in jobnb.jobs(limit=1000)].count("cancelled") == 300)
 
 
-MAPS_INTERRUPTED = """
-import random, signal, time, jobnb
-
-def interrupt(number, frame):
-    raise KeyboardInterrupt
-
-def work(number):
-    return number
-
-jobnb.submit(work, 0).result(30)
-signal.signal(signal.SIGALRM, interrupt)
+MAPS_INTERRUPTED = f"""{INTERRUPTS}
 chance, groups, interrupts, end = random.Random(1), [], 0, time.monotonic() + 1.5
 while time.monotonic() < end:
     try:
@@ -391,12 +387,7 @@ while time.monotonic() < end:
     except KeyboardInterrupt:
         interrupts += 1
         signal.setitimer(signal.ITIMER_REAL, 0)
-runtime = jobnb.api.default_service().runtime
-deadline = time.monotonic() + 20
-while runtime.executions.are_active and time.monotonic() < deadline:
-    time.sleep(0.01)
-assert interrupts > 10, interrupts
-assert not runtime.executions.are_active, f"{len(list(runtime.executions.unfinished()))} jobs neither run nor end"
+{ALL_END}
 for group in groups:
     assert group.wait(1)
     assert all(handle.wait(1) for handle in group)
