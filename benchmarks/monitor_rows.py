@@ -76,7 +76,7 @@ FROM (
                 WHEN hash %% 1000 < 63 THEN 'timeout' WHEN hash %% 1000 < 65 THEN 'lost' ELSE 'done' END AS state
     FROM (SELECT g, %(rows)s - g AS left_over, timezone('utc', now()) - (%(rows)s - g) * interval '0.6 second' AS made,
                  random() AS chance, md5(random()::text) AS digits, hashint8(g) & 2147483647 AS hash
-          FROM generate_series(%(first)s, %(last)s) g) numbers
+          FROM generate_series(%(first)s::bigint, %(last)s::bigint) g) numbers
 ) drawn
 """
 

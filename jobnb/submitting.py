@@ -144,6 +144,8 @@ class Submitting:
     ) -> JobGroup[R]:
         """Run `fn` once for each item (or each tuple of items, given several iterables), each time as a job of its own.
 
+        In jobnb's own threads they begin in order; other maps, and jobs that are submitted later, take turns with them.
+
         Args:
             fn: a function or coroutine function.
             iterables: what to run it on; they end with the shortest.
